@@ -1,0 +1,1 @@
+"""Everything that opens a socket, in and out. This room knows no table."""

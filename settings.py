@@ -1,0 +1,164 @@
+"""Every setting on one page: name, default, unit. From the environment (prefix ``DEALTRAIL_``) or ``.env``.
+
+Refused at start when wrong: :func:`load` raises :class:`SettingsError` with one sentence per fault. Secrets may
+also be read from a file (``DEALTRAIL_SECRET_KEY_FILE``, ``DEALTRAIL_GOOGLE_CLIENT_SECRET_FILE``, ...); they are masked
+when shown.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+GOOGLE_API_ROOT = "https://gmail.googleapis.com"
+GOOGLE_CALENDAR_ROOT = "https://www.googleapis.com"
+GOOGLE_OAUTH_ROOT = "https://oauth2.googleapis.com"
+MICROSOFT_GRAPH_ROOT = "https://graph.microsoft.com/v1.0"
+MICROSOFT_LOGIN_ROOT = "https://login.microsoftonline.com"
+LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+
+
+class SettingsError(Exception):
+    """A setting is wrong; the text says which, and what to do."""
+
+
+class Settings(BaseSettings):
+    """All of Dealtrail's settings. Durations are in seconds unless the name says otherwise."""
+
+    model_config = SettingsConfigDict(env_prefix="DEALTRAIL_", env_file=".env", extra="ignore", frozen=True)
+
+    # where things live
+    data_dir: Path = Field(Path("data"), description="Folder of the embedded database, the generated key and exports.")
+    database_url: str = Field("", description="SQLAlchemy URL. Empty: SQLite (WAL) under DATA_DIR.")
+    broker_url: str = Field("memory://", description="memory:// (in this process), redis://... or amqp://...")
+    secret_key: SecretStr = Field(
+        SecretStr(""),
+        description="Seals tokens. Comma-separated: the first seals, the others still open (rotation). "
+        "Empty: SECRET_KEY_FILE, else generated once under DATA_DIR.",
+    )
+    secret_key_file: Path | None = Field(None, description="File with the same, one key a line.")
+
+    # the web
+    base_url: str = Field("http://127.0.0.1:8321", description="What people type; links and callbacks are built on it.")
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8321, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
+    session_days: int = Field(14, ge=1, le=365, description="Days until a sign-in must be repeated.")
+
+    # Google
+    google_client_id: str = Field("", description="OAuth client of your own Google Cloud project.")
+    google_client_secret: SecretStr = Field(SecretStr(""), description="Its secret (or GOOGLE_CLIENT_SECRET_FILE).")
+    google_client_secret_file: Path | None = Field(None, description="File that holds the client secret.")
+    google_api_root: str = Field("", description="Empty: Google's own hosts. Else a loopback URL.")
+    google_oauth_root: str = Field("", description="Empty: Google's own hosts. Else a loopback URL.")
+    gmail_units_per_minute: int = Field(6_000, ge=60, description="Gmail quota units a minute for each mailbox.")
+    gmail_project_units_per_minute: int = Field(1_200_000, ge=60, description="Gmail quota units a minute, project.")
+    gmail_cost_profile: Literal["2026", "legacy"] = Field(
+        "2026", description="Unit cost table: 2026 (get 20, threads.get 40) or legacy (5, 10)."
+    )
+    gmail_batch_size: int = Field(20, ge=1, le=50, description="Parts in one Gmail batch at the most.")
+    google_timeout: float = Field(20.0, gt=0, le=120, description="Seconds to wait for an answer from Google.")
+
+    # Microsoft
+    microsoft_client_id: str = Field("", description="Application (client) id in Entra.")
+    microsoft_client_secret: SecretStr = Field(
+        SecretStr(""), description="Its secret (or MICROSOFT_CLIENT_SECRET_FILE)."
+    )
+    microsoft_client_secret_file: Path | None = Field(None, description="File that holds the client secret.")
+    microsoft_tenant: str = Field("organizations", description="Tenant id, or organizations | common | consumers.")
+    microsoft_graph_root: str = Field(MICROSOFT_GRAPH_ROOT, description="Ends in /v1.0. Else a loopback URL.")
+    microsoft_login_root: str = Field(MICROSOFT_LOGIN_ROOT, description="Entra's root. Else a loopback URL.")
+
+    # sync
+    budget_share: float = Field(0.75, gt=0, le=1, description="Share of a provider's quota that Dealtrail may use.")
+    budget_reserve: int = Field(1_000, ge=0, description="Gmail units a minute kept for new mail while backfilling.")
+    backfill_months: int = Field(12, ge=0, le=120, description="How far back a first sync opens headers.")
+    poll_seconds: float = Field(60.0, gt=0, description="Between two looks at an idle mailbox (+-25 %).")
+    calendar_poll_seconds: float = Field(300.0, gt=0, description="Between two looks at an idle calendar (+-25 %).")
+    lease_seconds: float = Field(120.0, ge=5, description="How long a worker may hold a source without a sign of life.")
+    workers: int = Field(4, ge=1, le=64, description="Threads that sync, log and deliver in one process.")
+    tick_seconds: float = Field(1.0, gt=0, le=60, description="How often the scheduler looks for due rows.")
+
+    # webhooks
+    webhook_timeout: float = Field(15.0, gt=0, le=60, description="Seconds to wait for a receiver.")
+    webhook_allow_private: bool = Field(False, description="Let webhooks reach private addresses (tests, intranet).")
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much to log.")
+    log_json: bool = Field(False, description="One JSON object a line instead of text.")
+
+    @field_validator("google_api_root", "google_oauth_root", "microsoft_graph_root", "microsoft_login_root")
+    @classmethod
+    def _own_host_or_loopback(cls, value: str, info: Any) -> str:
+        value = value.rstrip("/")
+        own = {
+            "google_api_root": {GOOGLE_API_ROOT, GOOGLE_CALENDAR_ROOT},
+            "google_oauth_root": {GOOGLE_OAUTH_ROOT},
+            "microsoft_graph_root": {MICROSOFT_GRAPH_ROOT},
+            "microsoft_login_root": {MICROSOFT_LOGIN_ROOT},
+        }[str(info.field_name)]
+        if value in own or (not value and str(info.field_name).startswith("google")):
+            return "" if str(info.field_name).startswith("google") else value
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or parts.hostname not in LOOPBACK:
+            raise ValueError("must be the provider's own address, or one on 127.0.0.1, localhost or [::1]")
+        return value
+
+    @field_validator("base_url")
+    @classmethod
+    def _whole_url(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("must be a whole address such as https://dealtrail.acme.example")
+        return value.rstrip("/")
+
+    @field_validator("broker_url")
+    @classmethod
+    def _known_broker(cls, value: str) -> str:
+        if urlsplit(value).scheme not in ("memory", "redis", "rediss", "amqp", "amqps"):
+            raise ValueError("must start with memory://, redis:// or amqp://")
+        return value
+
+    @model_validator(mode="after")
+    def _several_processes_need_a_shared_broker(self) -> Settings:
+        if self.broker_url != "memory://" and self.resolved_database_url().startswith("sqlite"):
+            raise ValueError(
+                "BROKER_URL names a shared broker but DATABASE_URL is SQLite; set DATABASE_URL to Postgres"
+            )
+        return self
+
+    def resolved_database_url(self) -> str:
+        """The database to use: DATABASE_URL with its driver spelled out, else the embedded SQLite file."""
+        url = self.database_url
+        if not url:
+            return f"sqlite:///{self.data_dir.resolve() / 'dealtrail.db'}"
+        for short in ("postgres://", "postgresql://"):
+            if url.startswith(short):
+                return "postgresql+psycopg://" + url.removeprefix(short)
+        return url
+
+    def secret(self, name: str) -> str:
+        """A secret by its setting's name, from the variable or from its ``_FILE`` twin. Raises SettingsError."""
+        direct = getattr(self, name).get_secret_value()
+        path: Path | None = getattr(self, f"{name}_file")
+        if direct or path is None:
+            return direct
+        try:
+            return path.read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise SettingsError(f"DEALTRAIL_{name.upper()}_FILE: cannot read {path}: {error.strerror}.") from error
+
+
+def load(**overrides: Any) -> Settings:
+    """The settings of this process. Raises SettingsError naming each wrong one and what it must be."""
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        lines = []
+        for fault in error.errors():
+            name = ".".join(str(part) for part in fault["loc"]).upper()
+            label = f"DEALTRAIL_{name}: " if name else ""
+            lines.append(f"{label}{fault['msg'].removeprefix('Value error, ')}.")
+        raise SettingsError("\n".join(lines)) from None
