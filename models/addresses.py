@@ -1,0 +1,75 @@
+"""What makes two addresses the same: the identity rules that contacts, matching and the ledger share.
+
+Sources: RFC 5321 2.4 (local parts), UTS 46 (domains), the public suffix list (registrable domains).
+"""
+
+from functools import lru_cache
+
+import idna
+import tldextract
+
+DOTLESS = {"gmail.com", "googlemail.com"}
+_suffixes = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
+
+
+@lru_cache(maxsize=65_536)
+def canonical(address: str) -> str:
+    """The form under which an address is stored and compared: NFC by UTS 46, all lower case, domain in IDNA A-labels.
+    Empty when the text is no address."""
+    local, at, domain = address.strip().strip("<>").rpartition("@")
+    if not at or not local or not domain or any(c.isspace() for c in domain) or len(address) > 320:
+        return ""
+    if local.startswith('"') and local.endswith('"') and len(local) > 2 and _plain(local[1:-1]):
+        local = local[1:-1]
+    if not local.startswith('"') and any(c.isspace() or c in '<>()[],;:\\"' for c in local):
+        return ""
+    domain = canonical_domain(domain)
+    return f"{local.lower()}@{domain}" if domain else ""
+
+
+@lru_cache(maxsize=65_536)
+def canonical_domain(domain: str) -> str:
+    """Lower case, IDNA A-labels, no final dot. Empty when it is no domain."""
+    domain = domain.strip().rstrip(".").lstrip("@").lower()
+    if not domain or "." not in domain or "@" in domain or " " in domain or len(domain) > 253:
+        return ""
+    try:
+        return domain.encode("ascii").decode() if domain.isascii() else idna.encode(domain, uts46=True).decode()
+    except (idna.IDNAError, UnicodeError):
+        return ""
+
+
+@lru_cache(maxsize=65_536)
+def weak(address: str) -> str:
+    """What a canonical address would be without its plus tag and, at Gmail, without dots: a hint that two may be one
+    person's, never a reason to merge by itself."""
+    local, _, domain = address.rpartition("@")
+    local = local.partition("+")[0] or local
+    if domain in DOTLESS:
+        return f"{local.replace('.', '') or local}@gmail.com"
+    return f"{local}@{domain}"
+
+
+@lru_cache(maxsize=65_536)
+def same_mailbox(address: str) -> str:
+    """The form in which addresses certainly reach the same mailbox: at gmail.com and googlemail.com dots and plus tags
+    mean nothing; elsewhere the address itself."""
+    _, _, domain = address.rpartition("@")
+    return weak(address) if domain in DOTLESS else address
+
+
+def domain_of(address: str) -> str:
+    """The part behind the @."""
+    return address.rpartition("@")[2]
+
+
+@lru_cache(maxsize=65_536)
+def registrable(domain: str) -> str:
+    """The domain that was registered (``mail.acme.co.uk`` -> ``acme.co.uk``), by the public suffix list shipped with
+    tldextract. The domain itself when the list knows no suffix for it."""
+    found = _suffixes(domain)
+    return found.top_domain_under_public_suffix or domain
+
+
+def _plain(local: str) -> bool:
+    return all(c.isalnum() or c in "!#$%&'*+-/=?^_`{|}~." for c in local)

@@ -1,0 +1,205 @@
+"""The address book: people with many addresses, companies with many domains."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from functools import cache
+from importlib.resources import files
+
+from sqlmodel import Field, Session, SQLModel, col, select
+
+from models.addresses import canonical, canonical_domain, domain_of, registrable, weak
+from models.db import chunks, insert_new
+from models.errors import Conflict, Invalid, NotFound
+from models.fields import instant
+
+
+class Company(SQLModel, table=True):
+    """A customer's firm."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    name: str = Field(index=True)
+    created_at: datetime = instant()
+
+
+class CompanyDomain(SQLModel, table=True):
+    """A registrable domain that is a company's alone; never a free-mail provider's."""
+
+    __tablename__ = "company_domain"  # pyright: ignore[reportAssignmentType]
+    domain: str = Field(primary_key=True)
+    company_id: int = Field(foreign_key="company.id", index=True, ondelete="CASCADE")
+
+
+class Contact(SQLModel, table=True):
+    """A person at a customer."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    name: str = Field(default="", index=True)
+    title: str = ""
+    phone: str = ""
+    company_id: int | None = Field(default=None, foreign_key="company.id", index=True)
+    created_at: datetime = instant()
+    never_log: bool = False
+
+
+class ContactAddress(SQLModel, table=True):
+    """An address of a contact. ``weak_form`` finds near matches (plus tags, Gmail dots) without merging them."""
+
+    __tablename__ = "contact_address"  # pyright: ignore[reportAssignmentType]
+    address: str = Field(primary_key=True)
+    contact_id: int = Field(foreign_key="contact.id", index=True, ondelete="CASCADE")
+    weak_form: str = Field(index=True)
+    position: int = 0
+    bounced_at: datetime | None = instant(None)
+
+
+@cache
+def free_mail_domains() -> frozenset[str]:
+    """Domains where anybody can have an address (free mail and internet providers)."""
+    text = files("models").joinpath("free_mail_domains.txt").read_text(encoding="utf-8")
+    return frozenset(line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#"))
+
+
+def is_free_mail(domain: str) -> bool:
+    """Whether a domain says nothing about who employs its user."""
+    return domain in free_mail_domains() or registrable(domain) in free_mail_domains()
+
+
+def add_company(session: Session, name: str, domains: Iterable[str], *, now: datetime) -> Company:
+    """A company with its domains. Raises Invalid (no name, no domain, free mail), Conflict (another's domain)."""
+    if not name.strip():
+        raise Invalid("A company needs a name.", "name")
+    company = Company(name=name.strip(), created_at=now)
+    session.add(company)
+    session.flush()
+    set_domains(session, company, domains)
+    return company
+
+
+def set_domains(session: Session, company: Company, domains: Iterable[str]) -> None:
+    """Make ``domains`` the company's domains. Raises Invalid, Conflict."""
+    wanted = {_own_domain(domain) for domain in domains}
+    for row in session.exec(select(CompanyDomain).where(CompanyDomain.company_id == company.id)).all():
+        if row.domain in wanted:
+            wanted.discard(row.domain)
+        else:
+            session.delete(row)
+    for domain in sorted(wanted):
+        taken = session.get(CompanyDomain, domain)
+        if taken is not None:
+            raise Conflict(f"{domain} belongs to another company already.")
+        session.add(CompanyDomain(domain=domain, company_id=company.id or 0))
+    session.flush()
+
+
+def add_contact(
+    session: Session,
+    *,
+    name: str,
+    emails: Iterable[str],
+    now: datetime,
+    company_id: int | None = None,
+    title: str = "",
+    phone: str = "",
+) -> Contact:
+    """A contact with at least one address. Without a company, one that owns the address's domain is taken.
+    Raises Invalid (no address), Conflict (an address is another contact's), NotFound (company)."""
+    addresses = _addresses(emails)
+    if not addresses:
+        raise Invalid("A contact needs at least one e-mail address.", "emails")
+    if company_id is not None and session.get(Company, company_id) is None:
+        raise NotFound("There is no such company.")
+    company_id = company_id or company_of_domain(session, domain_of(addresses[0]))
+    contact = Contact(
+        name=name.strip() or addresses[0], title=title, phone=phone, company_id=company_id, created_at=now
+    )
+    session.add(contact)
+    session.flush()
+    set_addresses(session, contact, addresses)
+    return contact
+
+
+def set_addresses(session: Session, contact: Contact, emails: Iterable[str]) -> list[str]:
+    """Make ``emails`` the contact's addresses, the first one the primary; the ones that are new. Raises Invalid,
+    Conflict."""
+    wanted = _addresses(emails)
+    if not wanted:
+        raise Invalid("A contact needs at least one e-mail address.", "emails")
+    have = {
+        row.address: row
+        for row in session.exec(select(ContactAddress).where(ContactAddress.contact_id == contact.id)).all()
+    }
+    for address in wanted:
+        taken = session.get(ContactAddress, address)
+        if taken is not None and taken.contact_id != contact.id:
+            owner = session.get(Contact, taken.contact_id)
+            raise Conflict(f"{address} belongs to {owner.name if owner else 'another contact'} already.")
+    for address, row in have.items():
+        if address not in wanted:
+            session.delete(row)
+    for position, address in enumerate(wanted):
+        row = have.get(address) or ContactAddress(
+            address=address, contact_id=contact.id or 0, weak_form=weak(address), position=position
+        )
+        row.position = position
+        session.add(row)
+    session.flush()
+    return [address for address in wanted if address not in have]
+
+
+def company_of_domain(session: Session, domain: str) -> int | None:
+    """The company that owns a domain (by its registrable part)."""
+    row = session.get(CompanyDomain, domain) or session.get(CompanyDomain, registrable(domain))
+    return row.company_id if row else None
+
+
+def addresses_of(session: Session, contact_ids: Iterable[int]) -> dict[int, list[str]]:
+    """The addresses of several contacts, primary first."""
+    found: dict[int, list[str]] = {}
+    for part in chunks(contact_ids):
+        rows = session.exec(
+            select(ContactAddress)
+            .where(col(ContactAddress.contact_id).in_(part))
+            .order_by(col(ContactAddress.position))
+        )
+        for row in rows:
+            found.setdefault(row.contact_id, []).append(row.address)
+    return found
+
+
+def known_people(session: Session) -> tuple[list[str], list[str]]:
+    """What a people-first search asks for: the contacts' addresses, and the companies' domains; most recent first."""
+    addresses = session.exec(
+        select(ContactAddress.address)
+        .join(Contact, col(Contact.id) == ContactAddress.contact_id)
+        .where(col(Contact.never_log).is_(False))
+        .order_by(col(Contact.id).desc())
+    ).all()
+    domains = session.exec(select(CompanyDomain.domain).order_by(col(CompanyDomain.company_id).desc())).all()
+    return list(addresses), list(domains)
+
+
+def learn_domain(session: Session, company_id: int, domain: str) -> None:
+    """Give a company a domain unless somebody has it or it is a free-mail provider's; safe under races."""
+    domain = registrable(canonical_domain(domain))
+    if domain and not is_free_mail(domain):
+        insert_new(session, CompanyDomain, [{"domain": domain, "company_id": company_id}])
+
+
+def _own_domain(domain: str) -> str:
+    clean = canonical_domain(domain)
+    if not clean:
+        raise Invalid(f"{domain!r} is not a domain.", "domains")
+    if is_free_mail(clean):
+        raise Invalid(f"{clean} is a free-mail provider: it cannot stand for one company.", "domains")
+    return clean
+
+
+def _addresses(emails: Iterable[str]) -> list[str]:
+    found: list[str] = []
+    for email in emails:
+        address = canonical(email)
+        if not address:
+            raise Invalid(f"{email!r} is not an e-mail address.", "emails")
+        if address not in found:
+            found.append(address)
+    return found

@@ -1,0 +1,157 @@
+"""The database: one handle, short transactions, and a schema that is either current or refused.
+
+Writes on SQLite begin IMMEDIATE, so that two writers queue instead of failing halfway; WAL lets readers go on meanwhile.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, create_engine, event, insert
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import OperationalError
+from sqlmodel import Session, SQLModel
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+CHUNK = 500
+"""Rows or parameters in one statement at the most (SQLite's own limit is 32,766 parameters)."""
+
+
+class StaleSchema(Exception):
+    """The database is not at the version that this code needs; the text says which command to run."""
+
+
+class Unreachable(Exception):
+    """The database cannot be opened; the text says which and why, without its password."""
+
+
+class Database:
+    """A handle on one database. ``url`` is an SQLAlchemy URL of SQLite or Postgres (psycopg 3)."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.is_sqlite = url.startswith("sqlite")
+        if self.is_sqlite:
+            path = url.removeprefix("sqlite:///")
+            if path and path != ":memory:":
+                Path(path).parent.mkdir(parents=True, exist_ok=True)
+        self.engine = _engine(url)
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A session for looking. Nothing is committed."""
+        with Session(self.engine, expire_on_commit=False) as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """One transaction: committed at the end, rolled back when the block raises."""
+        with Session(self.engine.execution_options(writing=True), expire_on_commit=False) as session:
+            yield session
+            session.commit()
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    def migrate(self) -> None:
+        """Bring the schema up to date. Raises Unreachable."""
+        with self._reaching():
+            command.upgrade(_alembic(self.url), "head")
+
+    def require_current(self) -> None:
+        """Raise StaleSchema unless the schema is exactly the one this code was written for. Raises Unreachable."""
+        head = ScriptDirectory.from_config(_alembic(self.url)).get_current_head()
+        with self._reaching(), self.engine.connect() as connection:
+            current = MigrationContext.configure(connection).get_current_revision()
+        if current == head:
+            return
+        known = {r.revision for r in ScriptDirectory.from_config(_alembic(self.url)).walk_revisions()}
+        if current is not None and current not in known:
+            raise StaleSchema(
+                f"The database is at version {current}, which this Dealtrail does not know: it was written by a newer "
+                "one. Install that version, or restore a backup."
+            )
+        raise StaleSchema(f"The database is at version {current or 'none'}, {head} is needed. Run: dealtrail migrate")
+
+    @contextmanager
+    def _reaching(self) -> Iterator[None]:
+        try:
+            yield
+        except OperationalError as error:
+            shown = self.engine.url.render_as_string(hide_password=True)
+            raise Unreachable(f"Cannot open the database {shown}: {str(error.orig).strip()}") from error
+
+
+def _engine(url: str) -> Engine:
+    if not url.startswith("sqlite"):
+        return create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20)
+    engine = create_engine(url, pool_size=10, max_overflow=20)
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=NORMAL",
+            "busy_timeout=30000",
+            "foreign_keys=ON",
+            "temp_store=MEMORY",
+            "cache_size=-32000",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Any) -> None:
+        writing = connection.get_execution_options().get("writing", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+    return engine
+
+
+def _alembic(url: str) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["url"] = url
+    return config
+
+
+def table(model: type[SQLModel]) -> Any:
+    """The Core table behind a model."""
+    return model.__table__  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def insert_ids(session: Session, model: type[SQLModel], rows: Sequence[Mapping[str, Any]]) -> list[int]:
+    """Insert many rows in few statements; their ids in the same order."""
+    if not rows:
+        return []
+    statement = insert(table(model)).returning(table(model).c.id, sort_by_parameter_order=True)
+    return list(session.connection().execute(statement, list(rows)).scalars())
+
+
+def insert_many(session: Session, model: type[SQLModel], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Insert many rows in few statements."""
+    rows = list(rows)
+    if rows:
+        session.connection().execute(insert(table(model)), rows)
+
+
+def insert_new(session: Session, model: type[SQLModel], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Insert the rows that do not yet exist (by any unique key)."""
+    rows = list(rows)
+    if not rows:
+        return
+    kind = sqlite if session.connection().dialect.name == "sqlite" else postgresql
+    statement = kind.insert(table(model)).on_conflict_do_nothing()
+    session.connection().execute(statement, rows)
+
+
+def chunks(values: Iterable[Any], size: int = CHUNK) -> Iterator[list[Any]]:
+    """The values in lists of at most ``size``."""
+    values = list(values)
+    for start in range(0, len(values), size):
+        yield values[start : start + size]

@@ -1,0 +1,229 @@
+"""What people decide about where an interaction belongs, remembered and undoable."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlmodel import Session, col, select
+
+from models.account import Account
+from models.deal import Deal
+from models.errors import Conflict, NotFound
+from models.event import announce, event_row
+from models.interaction import Choice, Copy, Held, Interaction, InteractionContact, Link
+from models.ledger import LedgerEntry
+from models.privacy import sights
+
+
+def choose_deal(session: Session, held: Held, deal_id: int, *, user_id: int, now: datetime) -> Link:
+    """A person says which deal a held interaction belongs to. The thread and the contacts learn it, and what else is held
+    of the same thread follows. Raises Conflict, NotFound."""
+    if held.state != "open":
+        raise Conflict("This item was decided already.")
+    deal = _deal(session, deal_id)
+    interaction = _interaction(session, held.interaction_id)
+    link = put_on_deal(session, interaction, deal, rule="person", user_id=user_id, now=now)
+    _settle(session, held, interaction, state="chosen", outcome="logged", user_id=user_id, now=now)
+    _teach(session, interaction, deal, user_id=user_id, now=now)
+    for other in _held_alike(session, held, interaction):
+        sibling = _interaction(session, other.interaction_id)
+        put_on_deal(session, sibling, deal, rule="thread", user_id=user_id, now=now)
+        _settle(session, other, sibling, state="chosen", outcome="logged", user_id=user_id, now=now)
+    return link
+
+
+def choose_none(session: Session, held: Held, *, user_id: int, now: datetime) -> None:
+    """A person says that it belongs to no deal: it stays on the contact's timeline. Raises Conflict."""
+    if held.state != "open":
+        raise Conflict("This item was decided already.")
+    interaction = _interaction(session, held.interaction_id)
+    _settle(session, held, interaction, state="none", outcome="logged", user_id=user_id, now=now)
+
+
+def undo_choice(session: Session, held: Held, *, now: datetime) -> None:
+    """Take a choice back: the item is held again, and what it taught is forgotten. Raises Conflict."""
+    if held.state == "open":
+        raise Conflict("This item is not decided.")
+    interaction = _interaction(session, held.interaction_id)
+    for link in session.exec(select(Link).where(Link.interaction_id == interaction.id)):
+        _ask_again(session, link.deal_id, now)
+        session.delete(link)
+    for choice in session.exec(select(Choice).where(Choice.kind == "thread", Choice.key == str(interaction.thread_id))):
+        session.delete(choice)
+    held.state, held.decided_at, held.decided_by = "open", None, None
+    interaction.held = True
+    _set_outcome(session, interaction, "held", held.reason, now)
+    session.add_all([held, interaction])
+    session.flush()
+
+
+def relink(session: Session, interaction: Interaction, deal_id: int, *, user_id: int, now: datetime) -> Link:
+    """Put an interaction on another deal, off the ones it stood on, and remember it for the thread. Raises NotFound."""
+    deal = _deal(session, deal_id)
+    for link in session.exec(
+        select(Link).where(
+            Link.interaction_id == interaction.id, col(Link.removed_at).is_(None), Link.deal_id != deal_id
+        )
+    ):
+        link.removed_at = now
+        session.add(link)
+        _ask_again(session, link.deal_id, now)
+    made = put_on_deal(session, interaction, deal, rule="person", user_id=user_id, now=now)
+    _teach(session, interaction, deal, user_id=user_id, now=now)
+    return made
+
+
+def unlink(session: Session, interaction: Interaction, deal_id: int, *, now: datetime) -> None:
+    """Take an interaction off a deal; it does not come back by itself. Raises NotFound."""
+    link = session.exec(
+        select(Link).where(
+            Link.interaction_id == interaction.id, Link.deal_id == deal_id, col(Link.removed_at).is_(None)
+        )
+    ).first()
+    if link is None:
+        raise NotFound("It does not stand on that deal.")
+    link.removed_at = now
+    session.add(link)
+    _ask_again(session, deal_id, now)
+
+
+def put_on_deal(
+    session: Session, interaction: Interaction, deal: Deal, *, rule: str, user_id: int | None, now: datetime
+) -> Link:
+    """Link by a person's word (again, if it was taken off before)."""
+    link = session.exec(select(Link).where(Link.interaction_id == interaction.id, Link.deal_id == deal.id)).first()
+    why = "chosen by hand" if rule == "person" else "same conversation as one chosen by hand"
+    link = link or Link(interaction_id=interaction.id or 0, deal_id=deal.id or 0, rule=rule, made_at=now)
+    link.rule, link.score, link.reasons, link.removed_at = rule, 1.0, [why], None
+    link.stage_id, link.made_by, link.made_at = deal.stage_id, user_id, now
+    session.add(link)
+    _ask_again(session, deal.id or 0, now)
+    session.flush()
+    announce(
+        session,
+        event_row(
+            "interaction.logged",
+            f"{interaction.id}:{deal.id}",
+            interaction_payload(session, interaction, [link]),
+            now=now,
+            deal_id=deal.id,
+        ),
+    )
+    return link
+
+
+def interaction_payload(session: Session, interaction: Interaction, links: list[Link]) -> dict[str, Any]:
+    """What an event tells of an interaction: to the whole team, so no more than a stranger to the mailbox may see."""
+    seen = sights(session, [interaction], None)[interaction.id or 0]
+    return logged_payload(
+        {
+            "id": interaction.id,
+            "kind": interaction.kind,
+            "direction": interaction.direction,
+            "occurred_at": interaction.occurred_at,
+            "subject": interaction.subject,
+            "snippet": interaction.snippet,
+            "machine": interaction.machine,
+            "parties": interaction.parties,
+        },
+        [{"deal_id": link.deal_id, "rule": link.rule, "score": link.score, "reasons": link.reasons} for link in links],
+        subject=seen.subject,
+        text=seen.text,
+    )
+
+
+def logged_payload(row: dict[str, Any], links: list[dict[str, Any]], *, subject: bool, text: bool) -> dict[str, Any]:
+    """The shape of ``interaction.logged``; at most 50 parties, so that a body stays under 20 kB."""
+    return {
+        "id": row["id"],
+        "kind": row["kind"],
+        "direction": row["direction"],
+        "occurred_at": row["occurred_at"].isoformat().replace("+00:00", "Z"),
+        "subject": row["subject"] if subject else None,
+        "snippet": row["snippet"] if text else None,
+        "machine": row["machine"] or None,
+        "parties": [
+            {key: party.get(key) for key in ("role", "address", "name", "contact_id", "ours")}
+            for party in row["parties"][:50]
+        ],
+        "links": links,
+    }
+
+
+def _teach(session: Session, interaction: Interaction, deal: Deal, *, user_id: int, now: datetime) -> None:
+    """The thread learns for sure; each contact learns, to be used where the thread knows nothing."""
+    keys = [("thread", str(interaction.thread_id))] if interaction.thread_id else []
+    contacts = session.exec(
+        select(InteractionContact.contact_id).where(InteractionContact.interaction_id == interaction.id)
+    ).all()
+    keys += [("contact", str(contact_id)) for contact_id in contacts]
+    for kind, key in keys:
+        row = session.exec(select(Choice).where(Choice.kind == kind, Choice.key == key)).first()
+        row = row or Choice(kind=kind, key=key, deal_id=deal.id or 0, made_at=now)
+        row.deal_id, row.made_by, row.made_at = deal.id or 0, user_id, now
+        session.add(row)
+
+
+def _held_alike(session: Session, held: Held, interaction: Interaction) -> list[Held]:
+    if interaction.thread_id is None:
+        return []
+    return list(
+        session.exec(
+            select(Held)
+            .join(Interaction, col(Interaction.id) == Held.interaction_id)
+            .where(
+                Held.state == "open",
+                Held.id != held.id,
+                Held.user_id == held.user_id,
+                Interaction.thread_id == interaction.thread_id,
+            )
+        ).all()
+    )
+
+
+def _settle(
+    session: Session, held: Held, interaction: Interaction, *, state: str, outcome: str, user_id: int, now: datetime
+) -> None:
+    held.state, held.decided_at, held.decided_by = state, now, user_id
+    interaction.held = False
+    _set_outcome(session, interaction, outcome, "chosen by hand" if state == "chosen" else "no deal, by hand", now)
+    session.add_all([held, interaction])
+    session.flush()
+
+
+def _set_outcome(session: Session, interaction: Interaction, outcome: str, reason: str, now: datetime) -> None:
+    for entry in session.exec(select(LedgerEntry).where(LedgerEntry.interaction_id == interaction.id)):
+        entry.outcome, entry.reason, entry.updated_at = outcome, reason, now
+        session.add(entry)
+
+
+def _ask_again(session: Session, deal_id: int, now: datetime) -> None:
+    deal = session.get(Deal, deal_id)
+    if deal is not None:
+        deal.suggest_at = now
+        session.add(deal)
+
+
+def _deal(session: Session, deal_id: int) -> Deal:
+    deal = session.get(Deal, deal_id)
+    if deal is None:
+        raise NotFound("There is no such deal.")
+    return deal
+
+
+def _interaction(session: Session, interaction_id: int) -> Interaction:
+    found = session.get(Interaction, interaction_id)
+    if found is None:
+        raise NotFound("There is no such interaction.")
+    return found
+
+
+def owner_of_copy(session: Session, interaction_id: int) -> list[int]:
+    """The users whose mailboxes hold a copy."""
+    return list(
+        session.exec(
+            select(Account.user_id)
+            .join(Copy, col(Copy.account_id) == Account.id)
+            .where(Copy.interaction_id == interaction_id)
+            .distinct()
+        ).all()
+    )
