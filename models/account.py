@@ -11,13 +11,13 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import bindparam, case, update
 from sqlmodel import Field, Session, SQLModel, UniqueConstraint, col, or_, select
 
 from models.addresses import canonical
 from models.db import table
 from models.errors import Conflict, NotFound
-from models.fields import instant, json_dict, json_list, sealed
+from models.fields import UtcDateTime, instant, json_dict, json_list, sealed
 
 VISIBILITIES = ("full", "subject", "metadata")
 REFUSALS = ("reconnect", "blocked", "operator", "gone")
@@ -129,12 +129,17 @@ def claim_due_sources(session: Session, *, now: datetime, seconds: float, limit:
 
 
 def claim_source(session: Session, source_id: int, *, owner: str, now: datetime, seconds: float) -> bool:
-    """Lease one source unless somebody else holds it."""
+    """Lease one source unless somebody else holds it. It becomes due again when the lease ends; a request that comes
+    meanwhile (``next_sync_at`` in the past) outlives the run."""
     sources = table(Source)
     claimed = session.connection().execute(
         update(sources)
         .where(sources.c.id == source_id, or_(sources.c.lease_until.is_(None), sources.c.lease_until <= now))
-        .values(lease_owner=owner, lease_until=now + timedelta(seconds=seconds))
+        .values(
+            lease_owner=owner,
+            lease_until=now + timedelta(seconds=seconds),
+            next_sync_at=now + timedelta(seconds=seconds),
+        )
     )
     return claimed.rowcount == 1
 
@@ -150,7 +155,25 @@ def keep_lease(session: Session, source_id: int, owner: str, *, now: datetime, s
     return kept.rowcount == 1
 
 
-def release_dead_leases(session: Session) -> int:
+def release_source(
+    session: Session, source_id: int, owner: str, *, now: datetime, next_sync_at: datetime, **changes: Any
+) -> None:
+    """End a run: due again at ``next_sync_at``, or at once when somebody asked for it meanwhile."""
+    sources = table(Source)
+    asked = sources.c.next_sync_at <= now
+    session.connection().execute(
+        update(sources)
+        .where(sources.c.id == source_id, sources.c.lease_owner == owner)
+        .values(
+            lease_owner="",
+            lease_until=None,
+            next_sync_at=case((asked, sources.c.next_sync_at), else_=bindparam("next_at", next_sync_at, UtcDateTime)),
+            **changes,
+        )
+    )
+
+
+def release_dead_leases(session: Session, *, now: datetime) -> int:
     """Free the leases whose holder was a process of this machine that no longer runs (after a kill); how many."""
     here = socket.gethostname()
     freed = 0
@@ -158,6 +181,7 @@ def release_dead_leases(session: Session) -> int:
         host, pid, _ = (source.lease_owner.split(":") + ["", ""])[:3]
         if host == here and pid.isdigit() and not _alive(int(pid)):
             source.lease_owner, source.lease_until = "", None
+            source.next_sync_at = now
             session.add(source)
             freed += 1
     return freed

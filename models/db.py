@@ -150,6 +150,17 @@ def insert_new(session: Session, model: type[SQLModel], rows: Iterable[Mapping[s
     session.connection().execute(statement, rows)
 
 
+def upsert(session: Session, model: type[SQLModel], rows: Iterable[Mapping[str, Any]], keys: Sequence[str]) -> None:
+    """Insert rows, or overwrite the ones with the same ``keys`` (which must be unique together)."""
+    rows = list(rows)
+    if not rows:
+        return
+    kind = sqlite if session.connection().dialect.name == "sqlite" else postgresql
+    statement = kind.insert(table(model))
+    fresh = {name: statement.excluded[name] for name in rows[0] if name not in keys}
+    session.connection().execute(statement.on_conflict_do_update(index_elements=list(keys), set_=fresh), rows)
+
+
 def chunks(values: Iterable[Any], size: int = CHUNK) -> Iterator[list[Any]]:
     """The values in lists of at most ``size``."""
     values = list(values)

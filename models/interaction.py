@@ -28,10 +28,10 @@ class ThreadKey(SQLModel, table=True):
 class Interaction(SQLModel, table=True):
     """One e-mail or meeting. ``new_text`` is what the sender wrote this time, ``text`` all of it; both empty when only
     headers may be kept. ``parties``: [{role, address, name, response, contact_id, ours}]. ``visibility`` narrows what the
-    accounts allow. ``held``: nobody but the mailbox's owner sees it until a deal is chosen."""
+    accounts allow. ``held``: nobody but the mailbox's owner sees it until a deal is chosen. ``rematch_at``: to be decided
+    again then, because people or deals have changed."""
 
     __table_args__ = (
-        Index("ix_interaction_identity", "identity"),
         Index("ix_interaction_fingerprint", "fingerprint"),
         Index("ix_interaction_ends", "kind", "held_at", "ends_at"),
     )
@@ -54,11 +54,12 @@ class Interaction(SQLModel, table=True):
     parties: list[dict[str, Any]] = json_list()
     attachments: list[dict[str, Any]] = json_list()
     links: list[str] = json_list()
-    identity: str = ""
+    identity: str = Field(unique=True)
     fingerprint: str = ""
     thread_id: int | None = Field(default=None, index=True)
     visibility: str = ""
     held: bool = False
+    rematch_at: datetime | None = instant(None, index=True)
     logged_at: datetime = instant()
 
 

@@ -1,11 +1,11 @@
 """the whole house
 
-Revision: 0001, after , 2026-11-24 15:45:45.163907
+Revision: 0001, after , 2026-11-24 16:02:57.730795
 """
 
 import sqlalchemy as sa
-from alembic import op
 import sqlmodel
+from alembic import op
 
 import models.fields
 
@@ -87,14 +87,16 @@ def upgrade() -> None:
         sa.Column("thread_id", sa.Integer(), nullable=True),
         sa.Column("visibility", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("held", sa.Boolean(), nullable=False),
+        sa.Column("rematch_at", models.fields.UtcDateTime(timezone=True), nullable=True),
         sa.Column("logged_at", models.fields.UtcDateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("identity"),
     )
     with op.batch_alter_table("interaction", schema=None) as batch_op:
         batch_op.create_index("ix_interaction_ends", ["kind", "held_at", "ends_at"], unique=False)
         batch_op.create_index("ix_interaction_fingerprint", ["fingerprint"], unique=False)
-        batch_op.create_index("ix_interaction_identity", ["identity"], unique=False)
         batch_op.create_index(batch_op.f("ix_interaction_occurred_at"), ["occurred_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_interaction_rematch_at"), ["rematch_at"], unique=False)
         batch_op.create_index(batch_op.f("ix_interaction_thread_id"), ["thread_id"], unique=False)
 
     op.create_table(
@@ -797,8 +799,8 @@ def downgrade() -> None:
     op.drop_table("pipeline")
     with op.batch_alter_table("interaction", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_interaction_thread_id"))
+        batch_op.drop_index(batch_op.f("ix_interaction_rematch_at"))
         batch_op.drop_index(batch_op.f("ix_interaction_occurred_at"))
-        batch_op.drop_index("ix_interaction_identity")
         batch_op.drop_index("ix_interaction_fingerprint")
         batch_op.drop_index("ix_interaction_ends")
 

@@ -1,0 +1,55 @@
+# Dealtrail: one command each. `make run` and `make test` need nothing but Python 3.11+ and make.
+SHELL := /bin/bash
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= python3
+DATA ?= ../shared/data
+UV := $(shell command -v uv 2>/dev/null || echo $(VENV)/tool/bin/uv)
+export UV_PYTHON_DOWNLOADS = never
+export PYTHONUNBUFFERED = 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run demo test browser check fix eval bench clean
+
+help: ## list what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(VENV)/.ready ## the virtual environment with everything in it (fetches uv itself when it is missing)
+
+$(VENV)/.ready: pyproject.toml uv.lock | $(UV)
+	@echo "setting up (once) ..."
+	@$(UV) sync --frozen --quiet --python $(PYTHON)
+	@touch $@
+
+$(VENV)/tool/bin/uv:
+	@$(PYTHON) -m venv $(VENV)/tool
+	@$(VENV)/tool/bin/pip install --quiet --disable-pip-version-check "uv>=0.5"
+
+run: demo ## the main job on real input: sandbox mailboxes, sync, timeline, suggestions, one terminal
+
+demo: setup ## the same
+	@$(BIN)/dealtrail demo $(ARGS)
+
+test: setup ## all tests but the browser's, on SQLite and on real Postgres and Redis
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not browser" $(ARGS)
+
+browser: setup ## the tests that drive a real headless Chromium
+	@$(BIN)/python -m pytest -m browser $(ARGS)
+
+check: setup ## style, types, arrows
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/pyright
+	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+
+fix: setup ## let the formatter and the linter mend what they can
+	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
+
+eval: setup ## figures on real mail: make eval DATA=folder (skips what is absent)
+	@$(BIN)/python -m bench.evaluate "$(DATA)"
+
+bench: setup ## performance as ratios and counts
+	@$(BIN)/python -m bench
+
+clean: ## take the virtual environment and what was generated away
+	@rm -rf $(VENV) out .ruff_cache .hypothesis .import_linter_cache

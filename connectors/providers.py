@@ -1,0 +1,124 @@
+"""The kinds of account there are, under one shape: what the sign-up needs, what the worker needs, and a meter each."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
+
+from connectors.base import Budget, Connection, GrantState, GrantStore, Identity
+from connectors.google import GoogleConfig
+from connectors.throttle import Throttle
+
+
+@dataclass(frozen=True)
+class Granted:
+    """A consent that was given: who, what for, and the secret as plain data (seal it before storing)."""
+
+    provider: str
+    subject: str
+    email: str
+    addresses: tuple[str, ...]
+    capabilities: tuple[str, ...]
+    missing: tuple[str, ...]
+    grant: dict[str, Any]
+
+
+class AnyProvider(Protocol):
+    """One kind of account. ``ready`` is False, with ``why_not``, until its client is configured."""
+
+    name: str
+    label: str
+
+    @property
+    def ready(self) -> bool: ...
+
+    @property
+    def why_not(self) -> str: ...
+
+    def begin(self, redirect_uri: str, login_hint: str) -> tuple[str, str, str]: ...
+
+    def finish(self, blob: str, params: Mapping[str, str], redirect_uri: str) -> Granted: ...
+
+    def adopt(self, refresh_token: str) -> Granted: ...
+
+    def connect(self, store: GrantStore, budget: Budget, *, email: str) -> Connection: ...
+
+    def budget(self, account_id: int) -> Budget: ...
+
+
+@dataclass
+class Google:
+    """Gmail and Google Calendar."""
+
+    config: GoogleConfig
+    name: str = "google"
+    label: str = "Google"
+    _project: Throttle | None = None
+    _budgets: dict[int, Throttle] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def ready(self) -> bool:
+        return bool(self.config.client_id and self.config.client_secret)
+
+    @property
+    def why_not(self) -> str:
+        return "" if self.ready else "Set DEALTRAIL_GOOGLE_CLIENT_ID and DEALTRAIL_GOOGLE_CLIENT_SECRET first."
+
+    def begin(self, redirect_uri: str, login_hint: str) -> tuple[str, str, str]:
+        """(address to send the browser to, state, what to keep server-side until it comes back)."""
+        from connectors.google import begin_consent  # noqa: PLC0415  (vendor libraries load on first use)
+
+        consent = begin_consent(self.config, redirect_uri, login_hint=login_hint)
+        return consent.url, consent.state, consent.to_json()
+
+    def finish(self, blob: str, params: Mapping[str, str], redirect_uri: str) -> Granted:
+        """Raises ConnectorError with a sentence for people."""
+        from connectors.google import Consent, finish_consent  # noqa: PLC0415
+
+        state, identity = finish_consent(self.config, Consent.from_json(blob), params, redirect_uri)
+        return granted(self.name, state, identity)
+
+    def adopt(self, refresh_token: str) -> Granted:
+        """Take over a refresh token that was obtained elsewhere. Raises ConnectorError."""
+        from connectors.google import adopt_refresh_token  # noqa: PLC0415
+
+        state, identity = adopt_refresh_token(self.config, refresh_token)
+        return granted(self.name, state, identity)
+
+    def connect(self, store: GrantStore, budget: Budget, *, email: str) -> Connection:
+        """A connection; no network until it is used."""
+        from connectors.google import connect  # noqa: PLC0415
+
+        return connect(self.config, store, budget, email=email)
+
+    def budget(self, account_id: int) -> Budget:
+        """The account's meter, one for all threads of this process, below the project's."""
+        with self._lock:
+            if account_id not in self._budgets:
+                self._budgets[account_id] = self._new_budget()
+            return self._budgets[account_id]
+
+    def _new_budget(self) -> Throttle:
+        config = self.config
+        if self._project is None:
+            self._project = Throttle(int(config.project_units_per_minute * config.budget_share))
+        allowed = max(60, int(config.units_per_minute * config.budget_share))
+        return Throttle(allowed, reserve=min(config.budget_reserve, allowed // 4), parent=self._project)
+
+
+def granted(provider: str, state: GrantState, identity: Identity) -> Granted:
+    """A fresh grant and whom it speaks for, ready to be stored."""
+    plain = asdict(state)
+    plain["expires_at"] = state.expires_at.isoformat() if state.expires_at else None
+    return Granted(
+        provider=provider,
+        subject=identity.subject,
+        email=identity.email,
+        addresses=identity.addresses or (identity.email,),
+        capabilities=tuple(sorted(identity.capabilities)),
+        missing=identity.missing,
+        grant=plain,
+    )

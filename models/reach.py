@@ -1,0 +1,108 @@
+"""Reaching back: when the address book or the deals change, earlier mail is asked for again. Only rows are written here;
+the worker finds them due.
+
+Three ways, cheapest first: interactions that are stored already are decided again (``rematch_at``); ignored items are
+found by the keyed hashes they left; and a people walk asks each searchable mailbox for the new addresses.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from sqlalchemy import update
+from sqlmodel import Session, col, select
+
+from models.account import Account, Source, Walk
+from models.addresses import same_mailbox
+from models.contact import Contact, ContactAddress
+from models.db import chunks, table
+from models.deal import Deal, DealContact
+from models.interaction import Interaction, InteractionContact
+from models.keyring import Keyring, hasher
+from models.ledger import LedgerEntry, LedgerHash, reopen_hashes
+
+
+def contact_changed(session: Session, keyring: Keyring, contact_id: int, now: datetime) -> None:
+    """A contact is new or has a new address."""
+    addresses = list(session.exec(select(ContactAddress.address).where(ContactAddress.contact_id == contact_id)).all())
+    people_added(session, keyring, addresses, now)
+
+
+def people_added(session: Session, keyring: Keyring, addresses: list[str], now: datetime) -> None:
+    """Many new addresses at once (an import), in few statements."""
+    digest = hasher(session, keyring).digest
+    forms = {form for address in addresses for form in (address, same_mailbox(address))}
+    hashes = [digest(form) for form in forms]
+    _rematch(session, _stored_with(session, hashes), now)
+    sources = reopen_hashes(session, hashes, now=now)
+    _wake(session, sources, now)
+    search_for(session, addresses, now)
+
+
+def domain_added(session: Session, keyring: Keyring, domain: str, now: datetime) -> None:
+    """A company has a new domain."""
+    hashes = [hasher(session, keyring).digest("@" + domain)]
+    _rematch(session, _stored_with(session, hashes), now)
+    _wake(session, reopen_hashes(session, hashes, now=now), now)
+    search_for(session, ["@" + domain], now)
+
+
+def deal_changed(session: Session, deal_id: int, now: datetime) -> None:
+    """A deal is new, or has new people or another company: what is stored of its people is decided again."""
+    deal = session.get(Deal, deal_id)
+    if deal is None:
+        return
+    people = set(session.exec(select(DealContact.contact_id).where(DealContact.deal_id == deal_id)).all())
+    if deal.company_id is not None:
+        people |= set(session.exec(select(Contact.id).where(Contact.company_id == deal.company_id)).all()) - {None}
+    ids: set[int] = set()
+    for part in chunks(people):
+        ids |= set(
+            session.exec(
+                select(InteractionContact.interaction_id).where(col(InteractionContact.contact_id).in_(part))
+            ).all()
+        )
+    _rematch(session, ids, now)
+
+
+def search_for(session: Session, terms: Iterable[str], now: datetime) -> None:
+    """Open a people walk for these addresses (or ``@domain``) in every mailbox that was synced before; a mailbox that was
+    not yet will search for everybody anyway."""
+    wanted = list(terms)
+    sources = session.exec(
+        select(Source)
+        .join(Account, col(Account.id) == Source.account_id)
+        .where(
+            Source.kind == "mail",
+            Source.cursor != "",
+            col(Source.gone_at).is_(None),
+            col(Account.disconnected_at).is_(None),
+        )
+    ).all()
+    for source in sources if wanted else []:
+        session.add(Walk(source_id=source.id or 0, kind="people", state={"terms": wanted}, created_at=now))
+        source.next_sync_at = now
+        session.add(source)
+
+
+def _stored_with(session: Session, hashes: list[bytes]) -> set[int]:
+    found: set[int] = set()
+    for part in chunks(hashes):
+        rows = session.exec(
+            select(LedgerEntry.interaction_id)
+            .join(LedgerHash, col(LedgerHash.entry_id) == LedgerEntry.id)
+            .where(col(LedgerHash.hash).in_(part), col(LedgerEntry.interaction_id).is_not(None))
+        )
+        found |= {interaction_id for interaction_id in rows if interaction_id is not None}
+    return found
+
+
+def _rematch(session: Session, interaction_ids: Iterable[int], now: datetime) -> None:
+    interactions = table(Interaction)
+    for part in chunks(interaction_ids):
+        session.connection().execute(update(interactions).where(interactions.c.id.in_(part)).values(rematch_at=now))
+
+
+def _wake(session: Session, source_ids: Iterable[int], now: datetime) -> None:
+    sources = table(Source)
+    for part in chunks(source_ids):
+        session.connection().execute(update(sources).where(sources.c.id.in_(part)).values(next_sync_at=now))

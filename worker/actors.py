@@ -1,0 +1,67 @@
+"""The jobs, shallow: an id in, one call. The rows are the truth and the retries, so no actor retries by itself.
+
+Importing this module declares the actors on the broker that is set at that moment (``worker.broker``).
+"""
+
+from __future__ import annotations
+
+import threading
+
+import dramatiq
+
+from worker import deliver as delivering
+from worker import sync
+from worker import upkeep as keeping
+from worker.context import Work
+
+_work: Work | None = None
+_upkeep = threading.Lock()
+
+
+def bind(work: Work) -> None:
+    """Give the actors of this process their surroundings."""
+    global _work
+    _work = work
+
+
+def bound() -> Work:
+    """Raises RuntimeError when a worker process was started without ``bind``."""
+    if _work is None:
+        raise RuntimeError("the actors are not bound; start them with: dealtrail work")
+    return _work
+
+
+@dramatiq.actor(max_retries=0, time_limit=600_000)
+def sync_source(source_id: int, owner: str) -> None:
+    """Run one leased source, then keep up with what it brought."""
+    sync.sync_source(bound(), source_id, owner)
+    _keep_up()
+
+
+@dramatiq.actor(max_retries=0, time_limit=120_000)
+def deliver(delivery_id: int, owner: str) -> None:
+    """Send one leased delivery."""
+    delivering.run(bound(), delivery_id, owner)
+
+
+@dramatiq.actor(max_retries=0, time_limit=300_000)
+def upkeep() -> None:
+    """Keep up with time."""
+    _keep_up()
+
+
+def _keep_up() -> None:
+    """One at a time in this process; whoever comes second finds the work being done."""
+    if _upkeep.acquire(blocking=False):
+        try:
+            keeping.keep_up(bound())
+        finally:
+            _upkeep.release()
+
+
+ACTORS = {"sync_source": sync_source, "deliver": deliver, "upkeep": upkeep}
+
+
+def enqueue(name: str, *args: int | str) -> None:
+    """Hand a job to the queue by its name."""
+    ACTORS[name].send(*args)

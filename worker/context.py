@@ -1,0 +1,75 @@
+"""What every step of the worker is given: the database, the keys, the providers, the clock. Made once by main."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Protocol
+
+from connectors.base import Budget, Connection, GrantStore
+from models.db import Database
+from models.keyring import Keyring
+
+
+class Provider(Protocol):
+    """One kind of account, as far as the worker needs it."""
+
+    def connect(self, store: GrantStore, budget: Budget, *, email: str) -> Connection:
+        """A connection; no network until it is used."""
+        ...
+
+    def budget(self, account_id: int) -> Budget:
+        """The meter of one account's quota, shared by all threads of this process."""
+        ...
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How often and how far; durations in seconds."""
+
+    poll: float = 60.0
+    calendar_poll: float = 300.0
+    lease: float = 120.0
+    tick: float = 1.0
+    slice: float = 20.0
+    backfill_months: int = 12
+    webhook_timeout: float = 15.0
+    webhook_allow_private: bool = False
+
+
+def utcnow() -> datetime:
+    """The real clock."""
+    return datetime.now(UTC)
+
+
+@dataclass
+class Work:
+    """The worker's surroundings."""
+
+    db: Database
+    keyring: Keyring
+    providers: Mapping[str, Provider]
+    pace: Pace = field(default_factory=Pace)
+    now: Callable[[], datetime] = utcnow
+    rng: random.Random = field(default_factory=random.Random)
+    _local: threading.local = field(default_factory=threading.local)
+
+    def connection(self, account_id: int, provider: str, email: str) -> Connection:
+        """This thread's connection of an account, kept open between jobs."""
+        from worker.grants import SealedGrant
+
+        open_ones: dict[int, Connection] = self._local.__dict__.setdefault("connections", {})
+        if account_id not in open_ones:
+            chosen = self.providers[provider]
+            store = SealedGrant(self.db, self.keyring, account_id, now=self.now)
+            open_ones[account_id] = chosen.connect(store, chosen.budget(account_id), email=email)
+        return open_ones[account_id]
+
+    def forget(self, account_id: int) -> None:
+        """Close this thread's connection of an account (after a fault of the line or a new grant)."""
+        found = self._local.__dict__.get("connections", {}).pop(account_id, None)
+        if found is not None:
+            found.close()

@@ -1,0 +1,60 @@
+"""When two copies are one: the identity of an e-mail or meeting across mailboxes.
+
+Message-ID (RFC 5322 3.6.4) when there is one; it counts as the same mail only when the sender's domain agrees and the
+dates lie within two days, because broken and spoofed ids repeat. Without one: a fingerprint of sender, minute, subject
+and recipients. A meeting: calendar UID and original start (RFC 5545 3.8.4.7, 3.8.4.4).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from datetime import datetime, timedelta
+
+from connectors.items import Meeting, Message
+from models.addresses import canonical, domain_of, registrable
+
+SAME_WITHIN = timedelta(days=2)
+_PREFIXES = re.compile(
+    r"^\s*((re|fw|fwd|aw|wg|sv|vs|tr|rif|antw|doorst|rv|res|enc|回复|答复|转发)(\[\d+\])?\s*[:：]\s*)+", re.I
+)
+_SPACE = re.compile(r"\s+")
+
+
+def of_message(message: Message) -> tuple[str, str]:
+    """(identity, fingerprint) of a mail."""
+    fingerprint = mail_fingerprint(message)
+    if message.message_id:
+        return f"m:{message.message_id.strip()[:400]}", fingerprint
+    return f"f:{fingerprint}", fingerprint
+
+
+def of_meeting(meeting: Meeting) -> str:
+    """The identity of a meeting; without a UID (Graph may give none) organizer, start and subject stand in."""
+    if meeting.uid:
+        return f"u:{meeting.uid[:400]}|{meeting.original_start:%Y%m%dT%H%M}"
+    organizer = next((canonical(p.address) for p in meeting.parties if p.role == "organizer"), "")
+    return f"u:{_hash(organizer, f'{meeting.original_start:%Y%m%dT%H%M}', meeting.subject)}"
+
+
+def mail_fingerprint(message: Message) -> str:
+    """What two copies of one mail share even when a relay rewrote or dropped the Message-ID."""
+    sender = next((canonical(p.address) for p in message.parties if p.role == "from"), "")
+    others = sorted({canonical(p.address) for p in message.parties if p.role in ("to", "cc")})
+    when = message.sent_at or message.at
+    return _hash(sender, f"{when:%Y%m%d%H%M}", plain_subject(message.subject), ",".join(others))
+
+
+def plain_subject(subject: str) -> str:
+    """A subject without Re:, Fwd: and their cousins."""
+    return _SPACE.sub(" ", _PREFIXES.sub("", subject)).strip().lower()
+
+
+def agree(one: tuple[str, datetime], other: tuple[str, datetime]) -> bool:
+    """Whether two mails with one Message-ID, each as (sender, time), really are one mail."""
+    same_sender = registrable(domain_of(one[0])) == registrable(domain_of(other[0]))
+    return same_sender and abs(one[1] - other[1]) <= SAME_WITHIN
+
+
+def _hash(*parts: str) -> str:
+    return hashlib.sha256("\x1f".join(parts).encode("utf-8", "replace")).hexdigest()[:32]

@@ -1,0 +1,169 @@
+"""Meetings that are on the timeline already and have changed: moved, cancelled, answered; and those whose end has passed.
+
+One row a meeting however many calendars hold it: the copy with the highest sequence tells the time, answers are merged,
+and an absent field of a sparse cancellation never wipes what is stored (provider-contract 2.2, 2.3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import update
+from sqlmodel import Session, col, select
+
+from connectors.items import Meeting
+from models.db import Database, chunks, table
+from models.deal import Deal
+from models.event import announce, event_row
+from models.interaction import Interaction, Link
+from models.ledger import LedgerEntry
+from models.linking import interaction_payload
+from worker import rows, view
+from worker.log import Case, Logging, write_entries
+
+PAGE = 200
+
+
+def update_known(work: Logging, cases: Sequence[Case]) -> None:
+    """Another calendar's copy of a stored meeting: merge it."""
+    stored = _by_id(work.session, [case.interaction_id for case in cases if case.interaction_id])
+    for case in cases:
+        row = stored.get(case.interaction_id)
+        if row is not None and isinstance(case.item, Meeting):
+            _merge(work, row, case.item)
+
+
+def update_stored(work: Logging, changed: Sequence[tuple[Meeting, LedgerEntry | None]]) -> None:
+    """The same calendar's copy has changed, or was cancelled without saying more than its id."""
+    ids = [entry.interaction_id for _, entry in changed if entry and entry.interaction_id]
+    stored = _by_id(work.session, ids)
+    unknown = []
+    for meeting, entry in changed:
+        row = stored.get(entry.interaction_id) if entry and entry.interaction_id else None
+        if row is not None:
+            _merge(work, row, meeting)
+        elif entry is None or entry.outcome == "unopened":
+            unknown.append(_cancelled_entry(work, meeting))
+    write_entries(work.session, unknown)
+
+
+def ended_meetings(now: datetime) -> Any:
+    """The ids of meetings whose end has passed and that are not yet marked as held."""
+    return select(Interaction.id).where(
+        Interaction.kind == "meeting",
+        col(Interaction.held_at).is_(None),
+        col(Interaction.ends_at) <= now,
+        Interaction.status != "cancelled",
+    )
+
+
+def hold_meetings(db: Database, now: datetime) -> int:
+    """Mark the meetings whose end has passed as held and announce them; how many (at most a page)."""
+    with db.write() as session:
+        due = session.exec(
+            select(Interaction)
+            .where(col(Interaction.id).in_(ended_meetings(now)))
+            .limit(PAGE)
+            .with_for_update(skip_locked=True)
+        ).all()
+        for row in due:
+            row.held_at = row.ends_at
+            session.add(row)
+        links = _links(session, [row.id or 0 for row in due])
+        recent = [row for row in due if row.ends_at is not None and row.logged_at <= row.ends_at]
+        announce(session, *(_event(session, "meeting.held", row, links.get(row.id or 0, []), now) for row in recent))
+        _think_again(session, [link.deal_id for some in links.values() for link in some], now)
+        return len(due)
+
+
+def _merge(work: Logging, row: Interaction, meeting: Meeting) -> None:
+    before = (row.occurred_at, row.ends_at, row.status)
+    if meeting.status == "cancelled":
+        if meeting.sparse or _organised(row, meeting):
+            row.status = "cancelled"
+    elif meeting.sequence >= row.sequence:
+        row.occurred_at, row.ends_at, row.all_day = meeting.start, meeting.end, meeting.all_day
+        row.sequence, row.status = meeting.sequence, meeting.status
+        row.subject = rows.clean(meeting.subject)[:1000] or row.subject
+        if meeting.description:
+            row.text = row.new_text = rows.clean(meeting.description)[: rows.MOST_TEXT]
+    if not meeting.sparse:
+        row.parties = merge_parties(row.parties, rows.parties(view.of_meeting(meeting).people, work.book), meeting)
+    if before[:2] != (row.occurred_at, row.ends_at):
+        row.held_at = None
+    work.session.add(row)
+    if row.status != before[2] or before[:2] != (row.occurred_at, row.ends_at):
+        links = _links(work.session, [row.id or 0]).get(row.id or 0, [])
+        _think_again(work.session, [link.deal_id for link in links], work.now)
+        if row.status == "cancelled" and before[2] != "cancelled":
+            announce(work.session, _event(work.session, "meeting.cancelled", row, links, work.now))
+
+
+def merge_parties(old: list[dict[str, Any]], new: list[dict[str, Any]], meeting: Meeting) -> list[dict[str, Any]]:
+    """Who is invited, after another copy told its part. A copy that knows an answer beats one that does not; nobody is
+    taken off by a partial list."""
+    merged = {party["address"]: dict(party) for party in (old if not meeting.parties_complete else [])}
+    answers = {party["address"]: party["response"] for party in old}
+    for party in new:
+        known = merged.get(party["address"])
+        if known is None or party["role"] == "organizer" or known["response"] == "none":
+            merged[party["address"]] = dict(party)
+    for address, party in merged.items():
+        if party["response"] == "none" and answers.get(address, "none") != "none":
+            party["response"] = answers[address]
+    return list(merged.values()) or old
+
+
+def _organised(row: Interaction, meeting: Meeting) -> bool:
+    """A cancellation counts for everybody, unless it is only that one attendee took the meeting off the own calendar."""
+    return meeting.sequence >= row.sequence
+
+
+def _cancelled_entry(work: Logging, meeting: Meeting) -> dict[str, Any]:
+    return {
+        "source_id": work.source.id,
+        "item_id": meeting.item_id,
+        "outcome": "ignored",
+        "reason": "cancelled before it was seen",
+        "state": "deleted",
+        "priority": 0,
+        "attempts": 0,
+        "next_try_at": None,
+        "error": "",
+        "interaction_id": None,
+        "month": "" if meeting.start.year < 1971 else rows.month(meeting.start),
+        "updated_at": work.now,
+    }
+
+
+def _by_id(session: Session, ids: Sequence[int]) -> dict[int, Interaction]:
+    found: dict[int, Interaction] = {}
+    for part in chunks(ids):
+        found.update(
+            (row.id or 0, row) for row in session.exec(select(Interaction).where(col(Interaction.id).in_(part)))
+        )
+    return found
+
+
+def _links(session: Session, interaction_ids: Sequence[int]) -> dict[int, list[Link]]:
+    found: dict[int, list[Link]] = {}
+    for part in chunks(interaction_ids):
+        for link in session.exec(
+            select(Link).where(col(Link.interaction_id).in_(part), col(Link.removed_at).is_(None))
+        ):
+            found.setdefault(link.interaction_id, []).append(link)
+    return found
+
+
+def _event(session: Session, kind: str, row: Interaction, links: list[Link], now: datetime) -> dict[str, Any]:
+    payload = interaction_payload(session, row, links)
+    once = f"{row.id}" if kind != "meeting.cancelled" else f"{row.id}:{row.sequence}"
+    return event_row(kind, once, payload, now=now, deal_id=links[0].deal_id if links else None)
+
+
+def _think_again(session: Session, deal_ids: Sequence[int], now: datetime) -> None:
+    deals = table(Deal)
+    for part in chunks(set(deal_ids)):
+        session.connection().execute(update(deals).where(deals.c.id.in_(part)).values(suggest_at=now))

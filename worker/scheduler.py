@@ -1,0 +1,104 @@
+"""The clock: once a tick it claims what is due and hands the ids to the queue. The rows are the requests; losing the queue
+costs one lease, never an item."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import structlog
+from sqlmodel import Session, col, select
+
+from models.account import Source, claim_due_sources, release_dead_leases
+from models.deal import Deal
+from models.event import Event
+from models.interaction import Interaction
+from models.webhook import Delivery, claim_due_deliveries
+from worker.context import Work
+from worker.meetings import ended_meetings
+
+log = structlog.get_logger()
+AT_ONCE = 50
+DELIVERY_LEASE = 60.0
+SWEEP_EVERY = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What waits to be claimed."""
+
+    sources: bool
+    deliveries: bool
+    chores: bool
+
+
+def what_is_due(session: Session, now: datetime) -> Due:
+    """A look without a lock, so that an idle second writes nothing."""
+
+    def exists(statement: Any) -> bool:
+        return session.exec(statement.limit(1)).first() is not None
+
+    return Due(
+        sources=exists(select(Source.id).where(col(Source.next_sync_at) <= now, col(Source.selected))),
+        deliveries=exists(select(Delivery.id).where(Delivery.state == "pending", col(Delivery.next_attempt_at) <= now)),
+        chores=exists(select(Event.id).where(col(Event.position).is_(None)))
+        or exists(select(Deal.id).where(col(Deal.suggest_at) <= now))
+        or exists(select(Interaction.id).where(col(Interaction.rematch_at) <= now))
+        or exists(ended_meetings(now)),
+    )
+
+
+class Scheduler:
+    """Runs ``tick`` every ``pace.tick`` seconds in a thread of its own until ``stop``."""
+
+    def __init__(self, work: Work, enqueue: Callable[..., None]) -> None:
+        self._work, self._enqueue = work, enqueue
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._swept = 0.0
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="scheduler", daemon=True)
+        self._thread.start()
+
+    def stop(self, timeout: float = 5.0) -> None:
+        """Stop claiming; what is claimed already goes on."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(timeout)
+
+    def tick(self) -> int:
+        """Claim what is due now; how many jobs were handed out."""
+        now, db = self._work.now(), self._work.db
+        if time.monotonic() - self._swept > SWEEP_EVERY:
+            self._swept = time.monotonic()
+            with db.write() as session:
+                freed = release_dead_leases(session, now=now)
+            if freed:
+                log.info("lease.freed", count=freed)
+        with db.read() as session:
+            due = what_is_due(session, now)
+        sources = deliveries = []
+        if due.sources or due.deliveries:
+            with db.write() as session:
+                sources = claim_due_sources(session, now=now, seconds=self._work.pace.lease, limit=AT_ONCE)
+                deliveries = claim_due_deliveries(session, now=now, seconds=DELIVERY_LEASE, limit=AT_ONCE)
+        for source_id, owner in sources:
+            self._enqueue("sync_source", source_id, owner)
+        for delivery_id, owner in deliveries:
+            self._enqueue("deliver", delivery_id, owner)
+        if due.chores:
+            self._enqueue("upkeep")
+        return len(sources) + len(deliveries)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self.tick()
+            except Exception as error:  # noqa: BLE001  (the clock must go on; said aloud, tried again at the next tick)
+                log.error("scheduler.fault", error=type(error).__name__, text=str(error)[:200])
+            self._stop.wait(self._work.pace.tick)

@@ -1,0 +1,151 @@
+"""One run over one source, under its lease: what is new first, then the next steps of what is still to be walked.
+
+The run is cut into short pieces, each accounted for in its own transaction; a kill at any point costs at most the piece
+that was under way, and the lease brings another worker.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timedelta
+
+import structlog
+
+from connectors.base import Connection, Mailbox
+from connectors.errors import ConnectorError, CursorExpired
+from connectors.items import Item, Listed
+from models.account import Account, Source, release_source
+from worker import directory, faults, walks
+from worker.context import Work
+from worker.intake import Holding, LeaseLost, take, to_open
+
+log = structlog.get_logger()
+
+
+def sync_source(work: Work, source_id: int, owner: str) -> None:
+    """Run one source until it is up to date or its slice of time is over. Never raises: what went wrong is on the row."""
+    loaded = _load(work, source_id, owner)
+    if loaded is None:
+        return
+    source, account = loaded
+    holding = Holding(source_id, owner, work.pace.lease)
+    try:
+        connection = work.connection(account.id or 0, account.provider, account.email)
+        more = RUNS[source.kind](work, connection, source, account, holding)
+    except LeaseLost:
+        log.info("lease.lost", source=source_id)
+    except ConnectorError as error:
+        faults.record(work, source, account, owner, error)
+    except Exception as error:  # noqa: BLE001  (our own fault: shown on the account, tried again, never a silent stop)
+        work.forget(account.id or 0)
+        faults.record_bug(work, source, owner, error)
+    else:
+        _release(work, source, holding, more=more)
+
+
+def _load(work: Work, source_id: int, owner: str) -> tuple[Source, Account] | None:
+    with work.db.read() as session:
+        source = session.get(Source, source_id)
+        if source is None or source.lease_owner != owner:
+            return None
+        account = session.get(Account, source.account_id)
+        if account is None or account.disconnected_at is not None:
+            return None
+        return source, account
+
+
+def _release(work: Work, source: Source, holding: Holding, *, more: bool) -> None:
+    now = work.now()
+    wait = {"mail": work.pace.poll, "calendar": work.pace.calendar_poll}.get(source.kind, directory.DAY)
+    later = now + timedelta(seconds=wait * work.rng.uniform(0.75, 1.25))
+    with work.db.write() as session:
+        faults.clear(session, source.account_id)
+        release_source(
+            session,
+            source.id or 0,
+            holding.owner,
+            now=now,
+            next_sync_at=now if more else later,
+            synced_at=now,
+            failures=0,
+            error="",
+            error_sentence="",
+            error_at=None,
+        )
+
+
+def _mail(work: Work, connection: Connection, source: Source, account: Account, holding: Holding) -> bool:
+    """New mail, then walks, then owed items, until the slice is over. True: there is more to do now."""
+    box = connection.mailbox(source.external_id)
+    ends = time.monotonic() + work.pace.slice
+    if not source.cursor and box.searchable:
+        walks.begin(work, box, source, holding)
+    cursor = walks.cursor_of(work, source.id or 0)
+    try:
+        while _live(work, box, cursor, holding) and time.monotonic() < ends:
+            cursor = walks.cursor_of(work, source.id or 0)
+    except CursorExpired:
+        walks.recover(work, box, source, holding)
+    while time.monotonic() < ends:
+        if not walks.step(work, box, source, holding):
+            return False
+    return True
+
+
+def _live(work: Work, box: Mailbox, cursor: str, holding: Holding) -> bool:
+    """One page of what is new. True: another is ready."""
+    page = box.pull(cursor)
+    if page.items or page.cursor != cursor:
+        now = work.now()
+        items = open_wanted(work, box, holding.source_id, page.items)
+        changes: dict[str, object] = {"cursor": page.cursor, "cursor_at": now}
+        if page.estimate is not None:
+            changes["estimate"] = page.estimate
+        take(work.db, work.keyring, holding, items, now=now, changes=changes)
+    return page.more
+
+
+def open_wanted(work: Work, box: Mailbox, source_id: int, items: tuple[Item, ...]) -> list[Item]:
+    """The items, those that concern a contact replaced by what opening them gave."""
+    wanted = to_open(work.db, source_id, items)
+    if not wanted:
+        return list(items)
+    opened = {item.item_id: item for item in box.open(wanted)}
+    return [opened.get(item.item_id, item) for item in items]
+
+
+def _calendar(work: Work, connection: Connection, source: Source, account: Account, holding: Holding) -> bool:
+    """All pages of a calendar's changes."""
+    calendar = connection.calendar(source.external_id)
+    cursor, now = source.cursor, work.now()
+    while True:
+        try:
+            page = calendar.pull(cursor, now=now)
+        except CursorExpired:
+            walks.restart_calendar(work, source, holding)
+            cursor = ""
+            continue
+        if page.items or page.cursor != cursor:
+            changes = {"cursor": page.cursor, "cursor_at": work.now()}
+            take(work.db, work.keyring, holding, page.items, now=work.now(), changes=changes)
+        cursor = page.cursor
+        if not page.more:
+            return False
+
+
+def _directory(work: Work, connection: Connection, source: Source, account: Account, holding: Holding) -> bool:
+    directory.refresh(work, connection, account, holding)
+    return False
+
+
+RUNS = {"mail": _mail, "calendar": _calendar, "directory": _directory}
+
+
+def due_in(work: Work, source: Source) -> datetime | None:
+    """When a source is looked at next."""
+    return source.next_sync_at
+
+
+def listed(ids: list[str]) -> list[Listed]:
+    """Ids as what ``open`` and ``headers`` take."""
+    return [Listed(item_id) for item_id in ids]

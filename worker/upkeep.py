@@ -1,0 +1,41 @@
+"""Small steps that keep up with time: meetings that ended, deals to think about, what is to be decided again, events to
+be handed out. Each is one page; whoever finds more to do asks for another turn."""
+
+from __future__ import annotations
+
+import structlog
+
+from worker import think
+from worker.context import Work
+from worker.meetings import hold_meetings
+from worker.outbox import drain
+from worker.rematch import rematch
+
+log = structlog.get_logger()
+TURNS = 20
+
+
+def keep_up(work: Work) -> int:
+    """Do all that is due, up to a bound; how much was done. A deal whose thought fails is put off, and said aloud."""
+    done = 0
+    for _ in range(TURNS):
+        now = work.now()
+        some = rematch(work.db, now) + hold_meetings(work.db, now)
+        for deal_id in think.due_deals(work.db, now):
+            some += _think(work, deal_id)
+        some += drain(work.db, now)
+        done += some
+        if not some:
+            break
+    return done
+
+
+def _think(work: Work, deal_id: int) -> int:
+    now = work.now()
+    try:
+        think.think(work.db, deal_id, now)
+    except Exception as error:  # noqa: BLE001  (one deal must not stop the others)
+        log.error("think.bug", deal=deal_id, error=type(error).__name__)
+        think.put_off(work.db, deal_id, now)
+        return 0
+    return 1

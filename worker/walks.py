@@ -1,0 +1,243 @@
+"""The ways through a mailbox besides what is new, each resumable from its row.
+
+Order of steps, each a page: items owed and due; ``people`` (search for known people and companies, open what is found);
+``gap`` (re-list what an expired cursor may have hidden); ``sweep`` (enter every id in the ledger); then the headers of
+what is listed and inside the window, newest first. The ledger itself is the queue of unopened items.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlmodel import Session, col, select
+
+from connectors.base import Hits, Mailbox
+from connectors.items import Listed, Message, Unreadable
+from models.account import Account, Source, Walk, keep_lease
+from models.addresses import domain_of, registrable
+from models.contact import known_people
+from models.event import announce, event_row
+from models.ledger import due_owed, entries_for, list_items, next_unopened
+from worker.context import Work
+from worker.intake import Holding, LeaseLost, take, to_open
+
+OPEN_AT_ONCE = 40
+"""Messages opened between two transactions: about the work of ten seconds at Gmail's rate."""
+HEADERS_AT_ONCE = 100
+OVERLAP = timedelta(days=3)
+MONTH = timedelta(days=30.44)
+SETTLED = ("logged", "held", "ignored", "internal", "gone")
+URGENT, WINDOW, BEYOND = 2, 1, 0
+
+
+def begin(work: Work, box: Mailbox, source: Source, holding: Holding) -> None:
+    """Pin the cursor at now, before anything is listed, and open the walks of a first sync."""
+    cursor, estimate, now = box.pin(), box.count(), work.now()
+    with work.db.write() as session:
+        row = _held_source(session, holding, now)
+        row.cursor, row.cursor_at, row.estimate = cursor, now, estimate
+        session.add(row)
+        session.add(Walk(source_id=row.id or 0, kind="people", state={"terms": search_terms(session)}, created_at=now))
+        since = now - work.pace.backfill_months * MONTH
+        session.add(Walk(source_id=row.id or 0, kind="sweep", state={"since": since.isoformat()}, created_at=now))
+
+
+def recover(work: Work, box: Mailbox, source: Source, holding: Holding) -> None:
+    """After an expired cursor: a fresh one first, then a bounded re-list of what it may have hidden; visible as an event
+    and idempotent, so that nothing is announced twice."""
+    cursor, now = box.pin() if box.searchable else "", work.now()
+    with work.db.write() as session:
+        row = _held_source(session, holding, now)
+        good = row.cursor_at or row.synced_at or now
+        row.cursor, row.cursor_at = cursor, now
+        row.facts = row.facts | {"gap_recovered_at": now.isoformat(), "gap_since": (good - OVERLAP).isoformat()}
+        session.add(row)
+        if box.searchable:
+            state = {"since": (good - OVERLAP).isoformat()}
+            session.add(Walk(source_id=row.id or 0, kind="gap", state=state, created_at=now))
+        _announce_gap(session, row, good, now)
+
+
+def restart_calendar(work: Work, source: Source, holding: Holding) -> None:
+    """After a calendar's 410: list its window again; what was logged stays."""
+    now = work.now()
+    with work.db.write() as session:
+        row = _held_source(session, holding, now)
+        good = row.cursor_at or now
+        row.cursor, row.cursor_at = "", now
+        row.facts = row.facts | {"gap_recovered_at": now.isoformat()}
+        session.add(row)
+        _announce_gap(session, row, good, now)
+
+
+def step(work: Work, box: Mailbox, source: Source, holding: Holding) -> bool:
+    """The next piece of work of a mailbox. False: there is none."""
+    source_id, now = holding.source_id, work.now()
+    with work.db.read() as session:
+        owed = due_owed(session, source_id, now=now, limit=OPEN_AT_ONCE)
+        walk = _next_walk(session, source_id)
+        unopened = [] if owed or walk else next_unopened(session, source_id, HEADERS_AT_ONCE)
+    if owed:
+        _read(work, box, holding, owed)
+    elif walk is not None:
+        WALKS[walk.kind](work, box, walk, holding)
+    elif unopened:
+        _read(work, box, holding, unopened)
+    return bool(owed or walk or unopened)
+
+
+def cursor_of(work: Work, source_id: int) -> str:
+    """The cursor as stored."""
+    with work.db.read() as session:
+        source = session.get(Source, source_id)
+        return source.cursor if source else ""
+
+
+def search_terms(session: Session) -> list[str]:
+    """Whom to look for: company domains, and the contacts' addresses outside of them."""
+    addresses, domains = known_people(session)
+    covered = set(domains)
+    alone = [a for a in addresses if domain_of(a) not in covered and registrable(domain_of(a)) not in covered]
+    return [f"@{domain}" for domain in domains] + alone
+
+
+def _people(work: Work, box: Mailbox, walk: Walk, holding: Holding) -> None:
+    """One page of one query; the ids not yet settled are opened, newest first."""
+    terms: list[str] = walk.state.get("terms", [])
+    start, page = int(walk.state.get("at", 0)), str(walk.state.get("page", ""))
+    part = terms[start : start + box.search_width]
+    if not part:
+        _finish(work, walk, holding)
+        return
+    hits = box.search(part, after=None, page=page)
+    fresh = _unsettled(work, holding.source_id, hits.items)
+    for group in _groups(fresh, OPEN_AT_ONCE):
+        _open(work, box, holding, group)
+    state = walk.state | ({"page": hits.next} if hits.next else {"page": "", "at": start + len(part)})
+    _advance(work, walk, holding, state, seen=len(hits.items))
+
+
+def _sweep(work: Work, box: Mailbox, walk: Walk, holding: Holding) -> None:
+    """One page of ids, those inside the window first."""
+    since, page = datetime.fromisoformat(walk.state["since"]), str(walk.state.get("page", ""))
+    beyond = bool(walk.state.get("beyond"))
+    hits = box.listing(after=None if beyond else since, before=since if beyond else None, page=page)
+    _enter(work, holding, hits, priority=BEYOND if beyond else WINDOW, reason="older" if beyond else "")
+    if hits.next:
+        _advance(work, walk, holding, walk.state | {"page": hits.next}, seen=len(hits.items))
+    elif not beyond:
+        _advance(work, walk, holding, walk.state | {"page": "", "beyond": True}, seen=len(hits.items))
+    else:
+        _finish(work, walk, holding)
+
+
+def _gap(work: Work, box: Mailbox, walk: Walk, holding: Holding) -> None:
+    """One page of the ids since the last good moment; unknown ones are read at once."""
+    since = datetime.fromisoformat(walk.state["since"])
+    hits = box.listing(after=since, before=None, page=str(walk.state.get("page", "")))
+    _enter(work, holding, hits, priority=URGENT, reason="")
+    if hits.next:
+        _advance(work, walk, holding, walk.state | {"page": hits.next}, seen=len(hits.items))
+    else:
+        _finish(work, walk, holding)
+
+
+WALKS = {"people": _people, "sweep": _sweep, "gap": _gap}
+
+
+def _read(work: Work, box: Mailbox, holding: Holding, ids: Sequence[str]) -> None:
+    """Headers of some items; what concerns a contact is opened in the same breath."""
+    headers = box.headers(ids)
+    for group in _groups(headers, OPEN_AT_ONCE):
+        wanted = to_open(work.db, holding.source_id, group)
+        opened = {item.item_id: item for item in box.open(wanted)} if wanted else {}
+        items = [opened.get(item.item_id, item) for item in group]
+        take(work.db, work.keyring, holding, items, now=work.now())
+
+
+def _open(work: Work, box: Mailbox, holding: Holding, hits: Sequence[Listed]) -> None:
+    """Open items that a search says concern a known person. Where the account keeps no text, headers suffice."""
+    with work.db.read() as session:
+        source = session.get(Source, holding.source_id)
+        account = session.get(Account, source.account_id) if source else None
+        full = account is not None and account.visibility == "full"
+    items = box.open(hits) if full else box.headers([hit.item_id for hit in hits])
+    take(work.db, work.keyring, holding, items, now=work.now())
+
+
+def _unsettled(work: Work, source_id: int, hits: Sequence[Listed]) -> list[Listed]:
+    with work.db.read() as session:
+        known = entries_for(session, source_id, [hit.item_id for hit in hits])
+    return [hit for hit in hits if hit.item_id not in known or _worth_a_look(known[hit.item_id].outcome)]
+
+
+def _worth_a_look(outcome: str) -> bool:
+    """Ignored items are looked at again: a search only finds what concerns somebody who is known *now*."""
+    return outcome in ("unopened", "owed", "ignored")
+
+
+def _enter(work: Work, holding: Holding, hits: Hits, *, priority: int, reason: str) -> None:
+    now = work.now()
+    with work.db.write() as session:
+        _held_source(session, holding, now)
+        ids = [hit.item_id for hit in hits.items]
+        list_items(session, holding.source_id, ids, priority=priority, reason=reason, now=now)
+
+
+def _advance(work: Work, walk: Walk, holding: Holding, state: dict[str, Any], *, seen: int) -> None:
+    now = work.now()
+    with work.db.write() as session:
+        _held_source(session, holding, now)
+        row = session.get(Walk, walk.id)
+        if row is not None:
+            row.state, row.seen = state, row.seen + seen
+            session.add(row)
+
+
+def _finish(work: Work, walk: Walk, holding: Holding) -> None:
+    now = work.now()
+    with work.db.write() as session:
+        _held_source(session, holding, now)
+        row = session.get(Walk, walk.id)
+        if row is not None:
+            row.done_at = now
+            session.add(row)
+
+
+def _next_walk(session: Session, source_id: int) -> Walk | None:
+    order = {"people": 0, "gap": 1, "sweep": 2}
+    found = session.exec(
+        select(Walk).where(Walk.source_id == source_id, col(Walk.done_at).is_(None)).order_by(col(Walk.id))
+    ).all()
+    return min(found, key=lambda walk: (order.get(walk.kind, 9), walk.id or 0), default=None)
+
+
+def _held_source(session: Session, holding: Holding, now: datetime) -> Source:
+    if not keep_lease(session, holding.source_id, holding.owner, now=now, seconds=holding.seconds):
+        raise LeaseLost(f"source {holding.source_id}")
+    row = session.get(Source, holding.source_id)
+    if row is None:
+        raise LeaseLost(f"source {holding.source_id}")
+    return row
+
+
+def _announce_gap(session: Session, row: Source, good: datetime, now: datetime) -> None:
+    account = session.get(Account, row.account_id)
+    payload = {
+        "account_id": row.account_id,
+        "email": account.email if account else "",
+        "source": row.name,
+        "since": good.isoformat(),
+    }
+    announce(session, event_row("account.gap_recovered", f"{row.id}:{now.isoformat()}", payload, now=now))
+
+
+def _groups(values: Sequence[Any], size: int) -> list[list[Any]]:
+    return [list(values[start : start + size]) for start in range(0, len(values), size)]
+
+
+def unread(items: Sequence[Message | Unreadable]) -> int:
+    """How many could not be read."""
+    return sum(isinstance(item, Unreadable) for item in items)
