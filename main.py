@@ -1,0 +1,204 @@
+"""The door: the only file that knows every room. One command a verb; exit status 0 only when it did what it was asked."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+
+from settings import SettingsError
+
+app = typer.Typer(
+    name="dealtrail",
+    help="Every e-mail and meeting leaves its trail on the deal, and nothing gets lost on the way.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+user_app = typer.Typer(help="People who sign in.", no_args_is_help=True)
+key_app = typer.Typer(help="API keys and the sealing key.", no_args_is_help=True)
+app.add_typer(user_app, name="user")
+app.add_typer(key_app, name="key")
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+Json = Annotated[bool, typer.Option("--json", help="Answer as JSON, for scripts.")]
+
+
+@app.command()
+def serve() -> None:
+    """Everything in one process: pages, worker, scheduler. Sets the database up by itself on the embedded default."""
+    import house
+
+    house.serve(web=True, work=True)
+
+
+@app.command()
+def web() -> None:
+    """The pages and the API only."""
+    import house
+
+    house.serve(web=True, work=False)
+
+
+@app.command()
+def work() -> None:
+    """The worker and its scheduler only."""
+    import house
+
+    house.serve(web=False, work=True)
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database up to this version."""
+    import house
+
+    house = house.open_house(check=False)
+    house.migrate()
+    out.print("The database is up to date.")
+
+
+@app.command()
+def demo(
+    mail: Annotated[Path | None, typer.Option(help="Your own mail: an mbox, a Maildir or a folder of .eml.")] = None,
+    me: Annotated[str, typer.Option(help="Whose mail that is.")] = "",
+    live_seconds: Annotated[float, typer.Option(help="Seconds between two new mails.")] = 4.0,
+    once: Annotated[bool, typer.Option("--once", help="Stop after the first sync (for scripts).")] = False,
+) -> None:
+    """A pretend Google with an invented sales team (or your own mail) and Dealtrail beside it, in one terminal."""
+    import demo as showing
+
+    if (mail is None) != (not me):
+        fail("--mail PATH and --me ADDRESS go together.")
+    showing.run(mail=mail, me=me, live_seconds=live_seconds, once=once)
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """What is set, what is reachable, what is owed; exit status 1 when something needs a hand."""
+    import house
+
+    report = house.examine()
+    if as_json:
+        print_json(report)
+    else:
+        for line in report["lines"]:
+            out.print(f"{'ok ' if line['ok'] else 'NO '} {line['what']}: {line['text']}", markup=False)
+    raise typer.Exit(0 if report["ok"] else 1)
+
+
+@app.command()
+def connect(
+    provider: Annotated[str, typer.Argument(help="google")],
+    email: Annotated[str, typer.Argument(help="The mailbox's address.")],
+    refresh_token_file: Annotated[Path, typer.Option(help="File that holds a refresh token for it.")],
+    user: Annotated[str, typer.Option(help="Whose account it becomes; default: the address itself.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Connect a mailbox without a browser, with a refresh token that you obtained elsewhere."""
+    import house
+
+    account = house.connect(provider, email, refresh_token_file, user)
+    if as_json:
+        print_json(account)
+    else:
+        out.print(
+            f"Connected {account['email']} for {account['user']}; the worker starts reading it now.", markup=False
+        )
+        for notice in account["missing"]:
+            err.print(notice, markup=False)
+
+
+@app.command()
+def sync(
+    account: Annotated[str, typer.Option(help="One mailbox only, by its address.")] = "",
+    wait: Annotated[bool, typer.Option("--wait", help="Work here until everything asked for is done.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Ask for a look at the mailboxes now."""
+    import house
+
+    report = house.sync(account, wait=wait, progress=None if as_json else out)
+    if as_json:
+        print_json(report)
+    else:
+        for line in report["accounts"]:
+            out.print(f"{line['email']}: {line['sentence']}", markup=False)
+    raise typer.Exit(0 if report["ok"] else 1)
+
+
+@user_app.command("add")
+def user_add(
+    email: str,
+    admin: Annotated[bool, typer.Option("--admin", help="May change settings and invite others.")] = False,
+    name: Annotated[str, typer.Option(help="Shown name.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Invite somebody; prints the link with which they set their password."""
+    import house
+
+    made = house.add_user(email, admin=admin, name=name)
+    if as_json:
+        print_json(made)
+    else:
+        out.print(
+            f"Added {made['email']}. They set a password here: {made['invitation']}", markup=False, soft_wrap=True
+        )
+
+
+@key_app.command("create")
+def key_create(
+    email: str, name: Annotated[str, typer.Option(help="What it is for.")] = "", as_json: Json = False
+) -> None:
+    """A new API key; printed once, never again."""
+    import house
+
+    token = house.create_key(email, name)
+    if as_json:
+        print_json({"email": email, "key": token})
+    else:
+        print(token)  # noqa: T201  (alone on its line, so that a script can read it)
+
+
+@key_app.command("reseal")
+def key_reseal() -> None:
+    """After a rotation: seal every stored secret under the first key of SECRET_KEY, so that the old one can go."""
+    import house
+
+    out.print(f"Sealed {house.reseal()} secrets under the first key.")
+
+
+def print_json(value: Any) -> None:
+    """One JSON value, nothing else, on standard output."""
+    print(json.dumps(value, indent=2, default=str))  # noqa: T201
+
+
+def fail(sentence: str) -> NoReturn:
+    """Say what is wrong and what to do, and end with status 1."""
+    err.print(sentence, markup=False, soft_wrap=True)
+    raise typer.Exit(1)
+
+
+def run() -> None:
+    """The script ``dealtrail``."""
+    from house import KNOWN_FAULTS
+
+    try:
+        app()
+    except SettingsError as error:
+        err.print(str(error), markup=False, soft_wrap=True)
+        sys.exit(2)
+    except KNOWN_FAULTS as error:
+        err.print(str(error), markup=False, soft_wrap=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    run()

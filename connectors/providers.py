@@ -69,28 +69,28 @@ class Google:
 
     def begin(self, redirect_uri: str, login_hint: str) -> tuple[str, str, str]:
         """(address to send the browser to, state, what to keep server-side until it comes back)."""
-        from connectors.google import begin_consent  # noqa: PLC0415  (vendor libraries load on first use)
+        from connectors.google import begin_consent
 
         consent = begin_consent(self.config, redirect_uri, login_hint=login_hint)
         return consent.url, consent.state, consent.to_json()
 
     def finish(self, blob: str, params: Mapping[str, str], redirect_uri: str) -> Granted:
         """Raises ConnectorError with a sentence for people."""
-        from connectors.google import Consent, finish_consent  # noqa: PLC0415
+        from connectors.google import Consent, finish_consent
 
         state, identity = finish_consent(self.config, Consent.from_json(blob), params, redirect_uri)
         return granted(self.name, state, identity)
 
     def adopt(self, refresh_token: str) -> Granted:
         """Take over a refresh token that was obtained elsewhere. Raises ConnectorError."""
-        from connectors.google import adopt_refresh_token  # noqa: PLC0415
+        from connectors.google import adopt_refresh_token
 
         state, identity = adopt_refresh_token(self.config, refresh_token)
         return granted(self.name, state, identity)
 
     def connect(self, store: GrantStore, budget: Budget, *, email: str) -> Connection:
         """A connection; no network until it is used."""
-        from connectors.google import connect  # noqa: PLC0415
+        from connectors.google import connect
 
         return connect(self.config, store, budget, email=email)
 

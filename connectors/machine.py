@@ -1,0 +1,204 @@
+"""Was it written by a machine? Headers first, then the shape of the message, then the sender's name.
+
+Sources: RFC 3834 (Auto-Submitted), RFC 2919 (List-Id), RFC 2369 (List-Unsubscribe), RFC 8058, RFC 3464 (delivery status),
+RFC 8098 (read receipts), RFC 5546 (calendar methods); Precedence and the X- headers are custom, widely used. A person's own
+hand-written absence note carries none of these and stays a person's mail.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from connectors.items import Machine, Party
+from connectors.parts import Part, parameters
+
+_BOUNCE_SENDER = re.compile(r"^(mailer-daemon|postmaster|mail-daemon|mailerdaemon|mdaemon|bounces?([+=-].*)?)$", re.I)
+_ROBOT_SENDER = re.compile(
+    r"^(.*[._+-])?(no-?_?reply|do-?not-?reply|donotreply|noresponse|automailer|auto-?confirm|autoresponder|notifications?|"
+    r"notify|alerts?|newsletters?|news-?letter|mailings?|announce(ments?)?|listserv|majordomo|mailman|unsubscribe|"
+    r"calendar-notification|e?mail-?robot|robot|daemon|system|billing-?noreply|updates?)([._+-].*|\d+)?$",
+    re.I,
+)
+_BOUNCE_SUBJECT = re.compile(
+    r"undeliver|delivery (status|failure|has failed|report)|returned mail|mail delivery (failed|system|subsystem)|"
+    r"failure notice|delivery notification|mail could not be delivered|message not delivered|warning: could not send|"
+    r"unzustellbar|nicht zugestellt|non remis|non distribu|échec de la remise|no se puede entregar|no entregado|"
+    r"onbestelbaar|niet afgeleverd|mancata consegna|não entregue|退信|系统退信|returned to sender|nondeliverable|"
+    r"user unknown|delivery error|mail system error|message could not be delivered",
+    re.I,
+)
+_AUTO_SUBJECT = re.compile(
+    r"^\s*(auto(matic|matische|mated)?[ -:]?\s?(reply|response|antwort|antwoord)|out of (the )?office|autoreply|abwesen|"
+    r"abwesenheit|réponse automatique|respuesta automática|automatisch antwoord|afwezig|absence du bureau|"
+    r"fuera de (la )?oficina|risposta automatica|resposta automática|自动回复|自動回覆|ooo:|on vacation)",
+    re.I,
+)
+_RECEIPT_SUBJECT = re.compile(r"^\s*(read|gelesen|gelezen|lu|leído|letto)\s*:", re.I)
+_BULK_FOOTER = re.compile(
+    r"unsubscribe|opt[- ]?out|abmelden|abbestellen|se désinscrire|désabonner|darse de baja|uitschrijven|afmelden|退订|"
+    r"to be removed from (this|our)|remove you(rself)? from|view (this email )?in (your|a) browser",
+    re.I,
+)
+_BULK_WORDS = {"bulk": "bulk", "junk": "bulk", "list": "list", "auto_reply": "auto_reply"}
+
+
+def judge(
+    headers: Mapping[str, str], parties: Sequence[Party], root: Part | None, subject: str, *, outbound: bool
+) -> tuple[Machine | None, str]:
+    """(kind, the sign that told) or (None, ""). ``headers``: names in lower case, first value each. What our own user
+    sent is never a machine's, whatever a sales tool puts on it, unless it answered by itself."""
+    auto = headers.get("auto-submitted", "").partition(";")[0].strip().lower()
+    if outbound:
+        return ("auto_reply", f"Auto-Submitted: {auto}") if auto == "auto-replied" else (None, "")
+    for rule in (_report, _calendar, _bounce, _auto_reply, _list, _bulk):
+        found = rule(headers, parties, root, subject)
+        if found is not None:
+            return found
+    return None, ""
+
+
+_Found = tuple[Machine, str] | None
+
+
+def _report(headers: Mapping[str, str], parties: Sequence[Party], root: Part | None, subject: str) -> _Found:
+    content = headers.get("content-type", "")
+    if "multipart/report" not in content.lower():
+        return None
+    kind = parameters(content).get("report-type", "").lower()
+    if kind == "disposition-notification":
+        return "receipt", "a read receipt (RFC 8098)"
+    if kind == "feedback-report":
+        return "notification", "an abuse report (RFC 5965)"
+    return "bounce", "a delivery report (RFC 3464)"
+
+
+def _calendar(headers: Mapping[str, str], parties: Sequence[Party], root: Part | None, subject: str) -> _Found:
+    parts = root.walk() if root is not None else []
+    for part in parts:
+        if part.mime == "text/calendar":
+            method = parameters(part.header("content-type")).get("method", "").upper()
+            if method or any(other.filename.lower().endswith("invite.ics") for other in parts):
+                return "calendar", f"a calendar message ({method or 'invitation'})"
+    content = headers.get("content-type", "").lower()
+    if content.startswith("text/calendar"):
+        return "calendar", "a calendar message"
+    if "x-ms-olk-forceinspectoropen" in headers and "calendar" in content:
+        return "calendar", "a calendar message"
+    return None
+
+
+def _bounce(headers: Mapping[str, str], parties: Sequence[Party], root: Part | None, subject: str) -> _Found:
+    if "x-failed-recipients" in headers:
+        return "bounce", "X-Failed-Recipients"
+    local = _sender_local(parties)
+    empty_path = headers.get("return-path", "x").strip() in ("<>", "< >")
+    if _BOUNCE_SENDER.match(local) and (
+        _BOUNCE_SUBJECT.search(subject) or empty_path or not local.startswith("bounce")
+    ):
+        if _AUTO_SUBJECT.search(subject):
+            return "auto_reply", "an automatic subject from a mail system"
+        return "bounce", f"sent by {local.lower()}"
+    if empty_path and _BOUNCE_SUBJECT.search(subject):
+        return "bounce", "Return-Path: <> and the subject"
+    if root is not None and any(part.mime == "message/delivery-status" for part in root.walk()):
+        return "bounce", "a delivery status part"
+    if not parties and _BOUNCE_SUBJECT.search(subject):
+        return "bounce", "the subject of a mail system"
+    return None
+
+
+def _auto_reply(headers: Mapping[str, str], parties: Sequence[Party], root: Part | None, subject: str) -> _Found:
+    auto = headers.get("auto-submitted", "").partition(";")[0].strip().lower()
+    if auto and auto != "no":
+        if auto == "auto-replied" or _AUTO_SUBJECT.search(subject):
+            return "auto_reply", f"Auto-Submitted: {auto}"
+        if "list-id" in headers:
+            return "list", f"List-Id: {headers['list-id'][:80]}"
+        return "notification", f"Auto-Submitted: {auto}"
+    for name in (
+        "x-autoreply",
+        "x-autorespond",
+        "x-autoresponse",
+        "x-auto-reply",
+        "x-mail-autoreply",
+        "x-autoreply-from",
+    ):
+        if headers.get(name, "no").strip().lower() not in ("no", "false"):
+            return "auto_reply", name
+    suppress = headers.get("x-auto-response-suppress", "").lower()
+    if _AUTO_SUBJECT.search(subject):
+        if suppress or headers.get("precedence", "").lower() in ("auto_reply", "bulk", "junk"):
+            return "auto_reply", "an automatic subject and header"
+        if headers.get("return-path", "x").strip() in ("<>", "< >"):
+            return "auto_reply", "Return-Path: <> and the subject"
+        if re.match(r"\s*(auto(matic|mated|matische)[ -]?(reply|response|antwort)|autoreply)", subject, re.I):
+            return "auto_reply", "the subject of an automatic reply"
+    if headers.get("precedence", "").strip().lower() == "auto_reply":
+        return "auto_reply", "Precedence: auto_reply"
+    if suppress and ("oof" in suppress or "all" in suppress or "autoreply" in suppress):
+        return "notification", "X-Auto-Response-Suppress"
+    if "disposition-notification" in headers.get("content-type", "").lower():
+        return "receipt", "a read receipt"
+    if _RECEIPT_SUBJECT.search(subject) and headers.get("x-ms-exchange-generated-message-source"):
+        return "receipt", "a read receipt"
+    return None
+
+
+def _list(headers: Mapping[str, str], parties: Sequence[Party], root: Part | None, subject: str) -> _Found:
+    if "list-id" in headers:
+        return "list", f"List-Id: {headers['list-id'][:80]}"
+    for name in (
+        "list-post",
+        "list-help",
+        "list-subscribe",
+        "mailing-list",
+        "x-mailing-list",
+        "x-mailman-version",
+        "x-beenthere",
+    ):
+        if name in headers:
+            return "list", name
+    if headers.get("precedence", "").strip().lower() == "list":
+        return "list", "Precedence: list"
+    if "x-google-group-id" in headers or "x-original-sender" in headers and "list-unsubscribe" in headers:
+        return "list", "a mailing list's header"
+    return None
+
+
+def _bulk(headers: Mapping[str, str], parties: Sequence[Party], root: Part | None, subject: str) -> _Found:
+    precedence = headers.get("precedence", "").strip().lower()
+    if precedence in _BULK_WORDS:
+        return "bulk", f"Precedence: {precedence}"
+    for name in (
+        "list-unsubscribe",
+        "list-unsubscribe-post",
+        "feedback-id",
+        "x-campaign",
+        "x-campaignid",
+        "x-mailgun-sid",
+    ):
+        if name in headers:
+            return "bulk", name
+    local = _sender_local(parties)
+    if _ROBOT_SENDER.match(local):
+        return "notification", f"sent by {local.lower()}"
+    if headers.get("x-ms-exchange-generated-message-source") and not local:
+        return "notification", "generated by Exchange"
+    return None
+
+
+def has_bulk_footer(text: str) -> bool:
+    """Whether a text ends as bulk mail does (a way to unsubscribe). A weak sign: used with others only."""
+    return bool(_BULK_FOOTER.search(text[-1500:]))
+
+
+def is_bounce_text(subject: str) -> bool:
+    """Whether a subject is a mail system's."""
+    return bool(_BOUNCE_SUBJECT.search(subject))
+
+
+def _sender_local(parties: Sequence[Party]) -> str:
+    sender = next((party.address for party in parties if party.role == "from"), "")
+    sender = sender or next((party.address for party in parties if party.role == "sender"), "")
+    return sender.rpartition("@")[0].strip('"')
