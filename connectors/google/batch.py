@@ -1,0 +1,146 @@
+"""Many reads in few round trips, each id accounted for (provider-contract 1.7).
+
+The library loses a whole batch when one part is missing, hands truncated JSON out as text, and retries nothing; so every id
+without a proper answer is asked for again, in smaller batches, and at last alone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from connectors.errors import ConnectorError, TryLater, error_word
+from connectors.google.client import Client
+from connectors.google.faults import NotFound
+from connectors.items import Unreadable
+from connectors.throttle import Pace
+
+ROUNDS = 4
+LONGEST_PAUSE = 5.0
+"""Seconds that are waited here; a longer wait goes back to the worker, the thread being free meanwhile."""
+
+
+class Batch:
+    """Reads by id through one service's batch endpoint."""
+
+    def __init__(
+        self, client: Client, service: Callable[[], Any], *, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._client, self._service, self._sleep = client, service, sleep
+        self._pace = Pace(client.config.batch_size)
+
+    def read(
+        self, requests: Mapping[str, Callable[[], Any]], *, units: int, urgent: bool = False
+    ) -> dict[str, dict[str, Any] | Unreadable]:
+        """Each key once: the answer, or why there is none. Raises ConnectorError when nothing at all could be read and the
+        reason concerns the whole account."""
+        done: dict[str, dict[str, Any] | Unreadable] = {}
+        open_ids = list(requests)
+        last: dict[str, ConnectorError] = {}
+        for attempt in range(ROUNDS):
+            pause = self._round(requests, open_ids, done, last, units=units, urgent=urgent, singly=attempt >= 2)
+            open_ids = [key for key in open_ids if key not in done]
+            if not open_ids:
+                return done
+            if pause > LONGEST_PAUSE:
+                break
+            if attempt < ROUNDS - 1:
+                self._sleep(max(pause, 0.5 * 2**attempt))
+        self._give_up(open_ids, done, last)
+        return done
+
+    def _round(
+        self,
+        requests: Mapping[str, Callable[[], Any]],
+        open_ids: Sequence[str],
+        done: dict[str, dict[str, Any] | Unreadable],
+        last: dict[str, ConnectorError],
+        *,
+        units: int,
+        urgent: bool,
+        singly: bool,
+    ) -> float:
+        """Ask once for everything that is open; how long to pause before the next round."""
+        pause, start = 0.0, 0
+        while start < len(open_ids):
+            size = 1 if singly else self._pace.size
+            part = open_ids[start : start + size]
+            start += size
+            outcome = self._send(requests, part, units=units, urgent=urgent)
+            complaint = False
+            for key in part:
+                found = outcome.get(key) or TryLater("missing_part", "Google left a part of its answer out.")
+                if isinstance(found, dict):
+                    done[key] = found
+                elif isinstance(found, NotFound):
+                    done[key] = Unreadable(key, found.code, gone=True)
+                else:
+                    last[key] = found
+                    if isinstance(found, TryLater) and found.throttled:
+                        complaint = True
+                        pause = max(pause, found.after)
+                    elif not isinstance(found, TryLater):
+                        pause = LONGEST_PAUSE + 1
+            self._pace.complaint() if complaint else self._pace.clean()
+            if pause > LONGEST_PAUSE:
+                self._client.budget.penalise(pause if complaint else 0.0)
+                return pause
+        return pause
+
+    def _send(
+        self, requests: Mapping[str, Callable[[], Any]], part: Sequence[str], *, units: int, urgent: bool
+    ) -> dict[str, dict[str, Any] | ConnectorError]:
+        """One batch; what each id got. A fault of the whole batch is each id's fault."""
+        outcome: dict[str, dict[str, Any] | ConnectorError] = {}
+
+        def collect(key: str, answer: Any, error: Any) -> None:
+            if error is not None:
+                outcome[key] = self._client.fault(error)
+            else:
+                outcome[key] = _checked(answer)
+
+        self._client.budget.spend(units * len(part), urgent=urgent)
+        try:
+            if len(part) == 1:
+                answer = requests[part[0]]().execute(http=self._client.http, num_retries=0)
+                return {part[0]: _checked(answer)}
+            batch = self._service().new_batch_http_request(callback=collect)
+            for key in part:
+                batch.add(requests[key](), request_id=key)
+            batch.execute(http=self._client.http)
+        except Exception as error:  # noqa: BLE001  (the library throws what it likes; each becomes the ids' own fault)
+            fault = self._client.fault(error)
+            if isinstance(fault, TryLater) and fault.code == "bad_request":
+                self._pace.complaint()
+                fault = TryLater("batch_refused", fault.sentence, throttled=True)
+            if len(part) == 1 or not outcome:
+                return dict.fromkeys(part, fault)
+        return outcome
+
+    def _give_up(
+        self, open_ids: Sequence[str], done: dict[str, dict[str, Any] | Unreadable], last: Mapping[str, ConnectorError]
+    ) -> None:
+        """What stays unread is data on its item; but when nothing was read at all and the provider spoke of the account,
+        that is the account's matter."""
+        first = last.get(open_ids[0])
+        if first is not None and not done and _concerns_account(first):
+            raise first
+        for key in open_ids:
+            fault = last.get(key)
+            slow = isinstance(fault, TryLater) and fault.throttled
+            done[key] = Unreadable(key, error_word(fault) if fault else "missing_part", strike=not slow)
+            if fault is not None and not isinstance(fault, TryLater):
+                done[key] = Unreadable(key, error_word(fault), strike=False)
+
+
+def _concerns_account(fault: ConnectorError) -> bool:
+    if isinstance(fault, TryLater):
+        return fault.throttled or fault.code in ("network", "unauthorized", "token_endpoint", "not_json")
+    return True
+
+
+def _checked(answer: Any) -> dict[str, Any] | ConnectorError:
+    if isinstance(answer, dict) and answer:
+        return answer
+    return TryLater("not_json", "A part of Google's answer was not what it should be.")

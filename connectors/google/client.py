@@ -1,0 +1,137 @@
+"""Google's own client library, pointed where the configuration says, behind one adapter that never retries by itself, never
+follows a redirect, and sends a token to no other host (provider-contract 0.1, 0.2, 6)."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+from functools import cache
+from importlib.resources import files
+from typing import Any
+from urllib.parse import urlsplit
+
+import google_auth_httplib2
+import httplib2
+from googleapiclient.discovery import build_from_document
+
+from connectors.base import Budget, GrantStore
+from connectors.errors import ConnectorError, OperatorFault, TryLater
+from connectors.google.config import GoogleConfig
+from connectors.google.faults import classify
+from connectors.google.grant import StoredCredentials
+
+BIGGEST_ANSWER = 64 * 1024 * 1024
+
+
+class GuardedHttp(google_auth_httplib2.AuthorizedHttp):
+    """Attaches the token only for hosts that were configured."""
+
+    allowed: frozenset[str] = frozenset()
+
+    def request(self, uri: str, *args: Any, **options: Any) -> Any:
+        if urlsplit(uri).netloc not in self.allowed:
+            raise OperatorFault(
+                "foreign_host", "A request to an unknown host was stopped before any token was attached."
+            )
+        return super().request(uri, *args, **options)
+
+
+class Client:
+    """The services of one account. Not thread-safe: one for each thread. Close it."""
+
+    def __init__(self, config: GoogleConfig, store: GrantStore, budget: Budget, *, email: str = "") -> None:
+        self.config, self.budget = config, budget
+        self.quota_user = hashlib.sha256(email.lower().encode()).hexdigest()[:32] if email else ""
+        self._store = store
+        self._http: GuardedHttp | None = None
+        self._services: dict[str, Any] = {}
+        self._held: dict[str, Any] = {}
+
+    @property
+    def http(self) -> GuardedHttp:
+        if self._http is None:
+            bare = httplib2.Http(timeout=self.config.timeout)
+            bare.follow_redirects = False
+            if hasattr(bare, "decode_limit_hard"):
+                bare.decode_limit_hard = BIGGEST_ANSWER
+            self._http = GuardedHttp(StoredCredentials(self.config, self._store), http=bare)
+            self._http.allowed = self.config.hosts
+        return self._http
+
+    def gmail(self) -> Any:
+        return self._service("gmail", "v1", self.config.gmail_root)
+
+    def calendar(self) -> Any:
+        return self._service("calendar", "v3", self.config.calendar_root)
+
+    def hold(self, name: str, make: Any) -> Any:
+        """A resource object kept: building the chain anew costs a millisecond each time."""
+        if name not in self._held:
+            self._held[name] = make()
+        return self._held[name]
+
+    def call(self, request: Any, *, units: int = 0, urgent: bool = False) -> dict[str, Any]:
+        """Send one request; its answer is a dict or an error says what to do next. Raises ConnectorError."""
+        if units:
+            self.budget.spend(units, urgent=urgent)
+        try:
+            answer = request.execute(http=self.http, num_retries=0)
+        except Exception as error:
+            raise self._fault(error) from error
+        return self.checked(answer)
+
+    def checked(self, answer: Any) -> dict[str, Any]:
+        """An answer that is no JSON object is no answer: the library hands text out without raising."""
+        if answer == "":
+            return {}
+        if not isinstance(answer, dict):
+            raise TryLater("not_json", "Google's answer was not what it should be; we try again.", scope="source")
+        return answer
+
+    def drop_line(self) -> None:
+        """Forget the connection, so that the next request opens a new one."""
+        if self._http is not None:
+            self._http.close()
+            self._http = None
+
+    def close(self) -> None:
+        """Close sockets and services."""
+        self._held.clear()
+        for service in self._services.values():
+            service.close()
+        self._services.clear()
+        self.drop_line()
+
+    def _fault(self, error: BaseException) -> ConnectorError:
+        found = classify(error)
+        if isinstance(found, TryLater):
+            if found.throttled and found.after:
+                self.budget.penalise(found.after)
+            if found.code == "network":
+                self.drop_line()
+        return found
+
+    fault = _fault
+
+    def _service(self, name: str, version: str, root: str) -> Any:
+        if name not in self._services:
+            self._services[name] = build_from_document(_document(name, version, root), http=self.http)
+        return self._services[name]
+
+
+@cache
+def _document(name: str, version: str, root: str) -> Any:
+    """The bundled discovery document, pointed at ``root`` for single calls and for batches alike."""
+    document = copy.deepcopy(_bundled(name, version))
+    document["rootUrl"] = f"{root}/"
+    document["batchPath"] = f"batch/{name}/{version}"
+    document["baseUrl"] = f"{root}/{document['servicePath']}"
+    document.pop("mtlsRootUrl", None)
+    return document
+
+
+@cache
+def _bundled(name: str, version: str) -> Any:
+    folder = files("googleapiclient.discovery_cache").joinpath("documents")
+    return json.loads(folder.joinpath(f"{name}.{version}.json").read_text(encoding="utf-8"))

@@ -1,0 +1,242 @@
+"""From whatever Google or its libraries throw to what to do next: one table (provider-contract 1.2, 1.8, 2.5, 8).
+
+A 403 is read by its reason, never by its status; a RefreshError only by the ``error`` in its payload; everything that is no
+proper answer is a fault of the line.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import ssl
+from collections.abc import Callable
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http.client import HTTPException
+from typing import Any
+
+import httplib2
+from google.auth.exceptions import RefreshError, TransportError
+from googleapiclient.errors import BatchError, HttpError
+
+from connectors.errors import ConnectorError, CursorExpired, Gone, OperatorFault, Reconnect, Refused, TryLater
+
+_RETRY_AT = re.compile(r"Retry after (\d{4}-\d\d-\d\dT[\d:.]+Z)")
+MINUTE, HOUR, DAY = 60.0, 3_600.0, 86_400.0
+LONGEST_WAIT = DAY
+
+
+class NotFound(Gone):
+    """404 for one item."""
+
+
+def _later(
+    code: str, sentence: str, after: float, *, throttled: bool = True, scope: Any = "account"
+) -> Callable[..., ConnectorError]:
+    return lambda asked: TryLater(code, sentence, after=max(after, asked), throttled=throttled, scope=scope)
+
+
+def _refused(code: str, sentence: str, after: float = DAY / 4, scope: Any = "account") -> Callable[..., ConnectorError]:
+    return lambda asked: Refused(code, sentence, after=after, scope=scope)
+
+
+def _operator(code: str, sentence: str) -> Callable[..., ConnectorError]:
+    return lambda asked: OperatorFault(code, sentence)
+
+
+_SLOW = "Google asked us to slow down for this mailbox; it goes on by itself."
+_SCOPE = "Some of the access that is needed was not granted. Please reconnect and leave every box ticked."
+REASONS: dict[str, Callable[..., ConnectorError]] = {
+    "rateLimitExceeded": _later("rate_limited", _SLOW, MINUTE),
+    "userRateLimitExceeded": _later("rate_limited", _SLOW, MINUTE),
+    "quotaExceeded": _later("quota_exceeded", "A Google usage limit is used up; it goes on in some minutes.", 600.0),
+    "dailyLimitExceeded": _later(
+        "daily_limit",
+        "The project's daily Google limit is used up. The administrator may raise it in Google Cloud.",
+        HOUR,
+    ),
+    "domainPolicy": _refused(
+        "domain_policy",
+        "The Google Workspace administrator has switched Gmail apps off; they can allow Dealtrail.",
+        DAY,
+    ),
+    "insufficientPermissions": lambda asked: Reconnect("insufficient_scope", _SCOPE),
+    "ACCESS_TOKEN_SCOPE_INSUFFICIENT": lambda asked: Reconnect("insufficient_scope", _SCOPE),
+    "accessNotConfigured": _operator(
+        "api_not_enabled",
+        "The Gmail or Calendar API is not enabled in your Google Cloud project. Enable it, then wait a few minutes.",
+    ),
+    "SERVICE_DISABLED": _operator(
+        "api_not_enabled",
+        "The Gmail or Calendar API is not enabled in your Google Cloud project. Enable it, then wait a few minutes.",
+    ),
+    "failedPrecondition": _refused(
+        "mailbox_unavailable",
+        "This Google account has no usable Gmail mailbox (no licence, or suspended). Its administrator can help.",
+        DAY,
+        "source",
+    ),
+    "authError": _later(
+        "unauthorized", "Google does not accept the access it gave us just now; we try again.", 30.0, throttled=False
+    ),
+    "fullSyncRequired": lambda asked: CursorExpired("cursor_expired", "Google asks for a fresh start of this list."),
+    "updatedMinTooLongAgo": lambda asked: CursorExpired(
+        "cursor_expired", "Google asks for a fresh start of this list."
+    ),
+    "backendError": _later(
+        "server_error", "Google has a fault of its own at the moment.", 2.0, throttled=False, scope="source"
+    ),
+}
+_GRANT = {
+    "invalid_grant": "The access to this account was withdrawn or has run out. Please reconnect.",
+    "invalid_rapt": "Your organisation's session policy ended the access. Please reconnect; an administrator can exempt Dealtrail.",
+}
+
+
+def classify(error: BaseException) -> ConnectorError:
+    """What to do next about an exception of the client libraries."""
+    if isinstance(error, ConnectorError):
+        return error
+    if isinstance(error, HttpError):
+        return from_answer(int(error.resp.status), error.content, dict(error.resp), str(error.reason or ""))
+    if isinstance(error, RefreshError):
+        return _from_refresh(error)
+    if isinstance(error, TransportError):
+        return _line("network")
+    if isinstance(error, BatchError):
+        return _line("batch_malformed")
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return OperatorFault(
+            "tls", "The connection to Google cannot be verified. Check this machine's certificates and clock."
+        )
+    if isinstance(error, OSError | HTTPException | httplib2.HttpLib2Error | socket.timeout):
+        return _line("network")
+    return _line(f"malformed_{type(error).__name__.lower()}")
+
+
+def from_answer(status: int, content: bytes, headers: dict[str, str], message: str) -> ConnectorError:
+    """What to do next about an answer that is no success."""
+    body = _body(content)
+    reason, text = _reason(body), str(body.get("message", message))
+    asked = max(_retry_after(headers), _retry_at(text))
+    if reason == "forbidden" and "metadata scope" in text.lower():
+        return Reconnect(
+            "metadata_scope",
+            "The access covers headers only. Please reconnect so that Dealtrail may search this mailbox.",
+        )
+    if reason == "forbidden" or (status == 403 and reason in ("", "PERMISSION_DENIED")):
+        return Refused(
+            "forbidden",
+            "Google refuses access to this mailbox or calendar. Its administrator can allow it.",
+            scope="source",
+        )
+    if "concurrent" in text.lower() and status == 429:
+        return TryLater("too_concurrent", _SLOW, after=max(2.0, asked), throttled=True)
+    if status == 410 and reason == "deleted":
+        return NotFound("deleted", "It has been deleted.", scope="request")
+    if status == 404:
+        return NotFound("not_found", "Google says that there is no such thing.", scope="request")
+    known = REASONS.get(reason)
+    if known is not None and not (status >= 500):
+        return known(asked)
+    return _by_status(status, asked)
+
+
+def _by_status(status: int, asked: float) -> ConnectorError:
+    if status == 410:
+        return CursorExpired("cursor_expired", "Google asks for a fresh start of this list.")
+    if status == 401:
+        return REASONS["authError"](asked)
+    if status == 429:
+        return REASONS["rateLimitExceeded"](asked)
+    if status >= 500 or status in (408, 409, 412, 423):
+        return TryLater("server_error", "Google has a fault of its own at the moment.", after=max(2.0, asked))
+    if 300 <= status < 400:
+        return _line("redirected")
+    return TryLater("bad_request", "Google does not understand a request of ours; please report this.", after=600.0)
+
+
+def token_fault(error: str, description: str, subtype: str = "") -> ConnectorError:
+    """What an OAuth error means (RFC 6749 5.2; provider-contract 1.2). Only a fixed set says that a person must act."""
+    if subtype == "invalid_rapt" or "invalid_rapt" in description:
+        return Reconnect("invalid_rapt", _GRANT["invalid_rapt"])
+    if error == "invalid_grant":
+        if "JWT" in description and ("timeframe" in description or "short-lived" in description):
+            return OperatorFault("clock_skew", "This machine's clock is wrong. Set it (NTP), then everything goes on.")
+        return Reconnect("invalid_grant", _GRANT["invalid_grant"])
+    if error in ("invalid_client", "deleted_client", "disabled_client"):
+        return OperatorFault(
+            "invalid_client", "Google does not know the OAuth client. Check GOOGLE_CLIENT_ID and GOOGLE_CLIENT_SECRET."
+        )
+    if error == "unauthorized_client":
+        return OperatorFault(
+            "delegation_missing",
+            "The client is not authorised for these accounts. The Workspace administrator must add its numeric client id with exactly "
+            "the scopes that Dealtrail asks for; this can take a day.",
+        )
+    if error in ("admin_policy_enforced", "org_internal", "access_denied"):
+        return Refused(
+            error, "The organisation's policy blocks this app. Its administrator can allow it.", scope="account"
+        )
+    if error == "invalid_scope":
+        return OperatorFault(
+            "invalid_scope", "Google does not offer a scope that Dealtrail asks for; check the consent screen."
+        )
+    return _line("token_endpoint")
+
+
+def _from_refresh(error: RefreshError) -> ConnectorError:
+    payload = error.args[1] if len(error.args) > 1 else None
+    if isinstance(payload, dict) and payload.get("error"):
+        return token_fault(
+            str(payload["error"]), str(payload.get("error_description", "")), str(payload.get("error_subtype", ""))
+        )
+    if "rapt" in str(error.args[0] if error.args else "").lower() or "reauthentication" in str(error).lower():
+        return Reconnect("invalid_rapt", _GRANT["invalid_rapt"])
+    return _line("token_endpoint")
+
+
+def _line(code: str) -> TryLater:
+    return TryLater(code, "The connection to Google failed for a moment; we try again.", after=0.0, scope="source")
+
+
+def _body(content: bytes | str) -> dict[str, Any]:
+    try:
+        parsed = json.loads(content)
+    except (ValueError, TypeError):
+        return {}
+    if isinstance(parsed, list):
+        parsed = parsed[0] if parsed and isinstance(parsed[0], dict) else {}
+    error = parsed.get("error") if isinstance(parsed, dict) else None
+    return error if isinstance(error, dict) else {}
+
+
+def _reason(body: dict[str, Any]) -> str:
+    """errors[0].reason, then details[].reason, then status (provider-contract 1.8)."""
+    for key in ("errors", "details"):
+        for entry in body.get(key) or []:
+            if isinstance(entry, dict) and entry.get("reason"):
+                return str(entry["reason"])
+    return str(body.get("status", ""))
+
+
+def _retry_after(headers: dict[str, str]) -> float:
+    value = next((v for k, v in headers.items() if k.lower() == "retry-after"), "")
+    if value.strip().isdigit():
+        return min(float(value), LONGEST_WAIT)
+    try:
+        return min(max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()), LONGEST_WAIT)
+    except (ValueError, TypeError, IndexError):
+        return 0.0
+
+
+def _retry_at(text: str) -> float:
+    found = _RETRY_AT.search(text)
+    if not found:
+        return 0.0
+    try:
+        moment = datetime.fromisoformat(found.group(1).replace("Z", "+00:00"))
+    except ValueError:
+        return 0.0
+    return min(max(1.0, (moment - datetime.now(UTC)).total_seconds()), LONGEST_WAIT)

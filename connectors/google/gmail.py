@@ -1,0 +1,318 @@
+"""A Gmail mailbox as a source of messages (Gmail API v1; provider-contract 1.3 to 1.7)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import time
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from connectors.base import Hits
+from connectors.errors import CursorExpired, Gone
+from connectors.google.batch import Batch
+from connectors.google.client import Client
+from connectors.google.faults import NotFound
+from connectors.items import Item, Listed, Message, Page, Place, Removed, Unreadable
+from connectors.mail import read_message
+from connectors.parts import DEEPEST, Part, parameters
+
+PAGE = 500
+HISTORY_PAGE = 100
+LABELS_FOR = 600.0
+NOT_MAIL = "-in:drafts -in:chats"
+THREAD_PAYS = 3
+"""Wanted messages of one thread from which on reading the whole thread is cheaper (40 units against 20 each)."""
+SYSTEM_PLACES: tuple[tuple[str, Place], ...] = (
+    ("DRAFT", "draft"),
+    ("SPAM", "spam"),
+    ("TRASH", "trash"),
+    ("CHAT", "chat"),
+)
+
+
+class GmailMailbox:
+    """``connectors.base.Mailbox`` on Gmail. ``own``: addresses that mail of the owner may come from."""
+
+    searchable = True
+    search_width = 20
+
+    def __init__(self, client: Client, own: Iterable[str] = ()) -> None:
+        self._client = client
+        self._own = {address.lower() for address in own}
+        self._batch = Batch(client, client.gmail)
+        self._labels: tuple[float, dict[str, str]] = (0.0, {})
+
+    def pin(self) -> str:
+        """The history id of now (getProfile, 1 unit)."""
+        return json.dumps({"h": str(self._profile().get("historyId", ""))})
+
+    def count(self) -> int | None:
+        total = self._profile().get("messagesTotal")
+        return total if isinstance(total, int) else None
+
+    def pull(self, cursor: str) -> Page:
+        """One page of history with the headers of what is new. Raises CursorExpired on 404."""
+        where = _cursor(cursor)
+        request = self._users_history().list(
+            userId="me",
+            startHistoryId=where["h"],
+            maxResults=HISTORY_PAGE,
+            historyTypes=["messageAdded", "messageDeleted", "labelAdded", "labelRemoved"],
+            pageToken=where.get("p") or None,
+            quotaUser=self._client.quota_user or None,
+        )
+        try:
+            answer = self._client.call(request, units=self._cost("history"), urgent=True)
+        except NotFound as error:
+            raise CursorExpired(
+                "history_expired", "Gmail no longer knows where we were; the gap is read again."
+            ) from error
+        fates = _fates(answer.get("history") or [])
+        fetched = self._read([key for key, fate in fates.items() if fate == "fetch"], "metadata", urgent=True)
+        items: list[Item] = [Removed(key, fate) for key, fate in fates.items() if fate != "fetch"]  # pyright: ignore[reportArgumentType]
+        token = answer.get("nextPageToken")
+        if token:
+            return Page((*fetched, *items), json.dumps({"h": where["h"], "p": token}), more=True)
+        fresh = str(answer.get("historyId") or where["h"])
+        return Page((*fetched, *items), json.dumps({"h": fresh}), more=False)
+
+    def search(self, addresses: Sequence[str], *, after: datetime | None, page: str = "") -> Hits:
+        """messages.list with one query for all of ``addresses``, newest first (5 units)."""
+        terms = " ".join(f"{field}:{_term(one)}" for one in addresses for field in ("from", "to", "cc"))
+        return self._list(f"{{{terms}}} {_since(after)}{NOT_MAIL}", page)
+
+    def listing(self, *, after: datetime | None, before: datetime | None, page: str = "") -> Hits:
+        until = f"before:{int(before.timestamp())} " if before else ""
+        return self._list(f"{_since(after)}{until}{NOT_MAIL}", page)
+
+    def sent(self, *, page: str = "") -> Hits:
+        return self._list("in:sent", page)
+
+    def find_message_id(self, message_id: str) -> list[str]:
+        return [hit.item_id for hit in self._list(f"rfc822msgid:{message_id}", "").items]
+
+    def headers(self, ids: Sequence[str]) -> list[Item]:
+        """messages.get in format metadata, batched."""
+        return self._read(ids, "metadata", urgent=False)
+
+    def open(self, hits: Sequence[Listed]) -> list[Item]:
+        """Whole messages; a thread of which three or more are wanted is read as one."""
+        by_thread: dict[str, list[str]] = {}
+        for hit in hits:
+            if hit.thread:
+                by_thread.setdefault(hit.thread, []).append(hit.item_id)
+        whole = [thread for thread, ids in by_thread.items() if len(ids) >= THREAD_PAYS]
+        found: dict[str, Item] = self._threads(whole, {hit.item_id for hit in hits}) if whole else {}
+        rest = [hit.item_id for hit in hits if hit.item_id not in found]
+        found.update((item.item_id, item) for item in self._read(rest, "full", urgent=False))
+        return [found[hit.item_id] for hit in hits]
+
+    # -- reading
+
+    def _read(self, ids: Sequence[str], style: str, *, urgent: bool) -> list[Item]:
+        messages = self._client.hold("messages", lambda: self._client.gmail().users().messages())
+        quota_user = self._client.quota_user or None
+
+        def request(key: str) -> Any:
+            return lambda: messages.get(userId="me", id=key, format=style, quotaUser=quota_user)
+
+        wanted = list(dict.fromkeys(ids))
+        if not wanted:
+            return []
+        found = self._batch.read({key: request(key) for key in wanted}, units=self._cost("get"), urgent=urgent)
+        return [self._item(key, found[key], with_body=style == "full") for key in wanted]
+
+    def _threads(self, threads: Sequence[str], wanted: set[str]) -> dict[str, Item]:
+        """Whole threads; those that fail are left to single reads."""
+        resource = self._client.hold("threads", lambda: self._client.gmail().users().threads())
+        quota_user = self._client.quota_user or None
+
+        def request(key: str) -> Any:
+            return lambda: resource.get(userId="me", id=key, format="full", quotaUser=quota_user)
+
+        answers = self._batch.read({key: request(key) for key in threads}, units=self._cost("thread"))
+        found: dict[str, Item] = {}
+        for answer in answers.values():
+            for message in answer.get("messages") or [] if isinstance(answer, dict) else []:
+                if (
+                    isinstance(message, dict)
+                    and message.get("id") in wanted
+                    and isinstance(message.get("payload"), dict)
+                ):
+                    found[message["id"]] = self._item(message["id"], message, with_body=True)
+        return found
+
+    def _item(self, key: str, answer: dict[str, Any] | Unreadable, *, with_body: bool) -> Item:
+        if isinstance(answer, Unreadable):
+            return answer
+        if answer.get("id") != key or not isinstance(answer.get("payload"), dict):
+            return Unreadable(key, "malformed")
+        try:
+            return self._message(key, answer, with_body=with_body)
+        except Exception as error:  # noqa: BLE001  (one message that cannot be parsed is that message's matter)
+            return Unreadable(key, f"parse_{type(error).__name__.lower()}"[:60])
+
+    def _message(self, key: str, answer: dict[str, Any], *, with_body: bool) -> Message:
+        payload = answer["payload"]
+        labels = [str(label) for label in answer.get("labelIds") or []]
+        root = part_of(payload)
+        message = read_message(
+            item_id=key,
+            thread=str(answer.get("threadId", "")),
+            at=_internal_date(answer.get("internalDate")),
+            headers=root.headers,
+            place=next((place for label, place in SYSTEM_PLACES if label in labels), "mail"),
+            outbound="SENT" in labels or self._from_owner(root.header("from")),
+            labels=self._names(labels),
+            size=int(answer.get("sizeEstimate") or 0),
+            root=root,
+            with_body=with_body,
+        )
+        return message
+
+    def _from_owner(self, value: str) -> bool:
+        from connectors.addresses import parse
+
+        senders = parse(value, "from") if self._own else []
+        return bool(senders) and all(party.address.lower() in self._own for party in senders)
+
+    def _names(self, labels: Sequence[str]) -> tuple[str, ...]:
+        """Names of the user's own labels; system ones say nothing that a person wrote."""
+        mine = [label for label in labels if label.startswith("Label_")]
+        if not mine:
+            return ()
+        read_at, names = self._labels
+        if time.monotonic() - read_at > LABELS_FOR or any(label not in names for label in mine):
+            request = self._client.gmail().users().labels().list(userId="me", quotaUser=self._client.quota_user or None)
+            answer = self._client.call(request, units=self._cost("small"))
+            names = {str(row.get("id")): str(row.get("name", "")) for row in answer.get("labels") or []}
+            self._labels = (time.monotonic(), names)
+        return tuple(names.get(label, label) for label in mine)
+
+    def _list(self, query: str, page: str) -> Hits:
+        messages = self._client.hold("messages", lambda: self._client.gmail().users().messages())
+        request = messages.list(
+            userId="me", q=query, maxResults=PAGE, pageToken=page or None, quotaUser=self._client.quota_user or None
+        )
+        answer = self._client.call(request, units=self._cost("list"))
+        hits = tuple(
+            Listed(str(row["id"]), str(row.get("threadId", "")))
+            for row in answer.get("messages") or []
+            if isinstance(row, dict) and row.get("id")
+        )
+        estimate = answer.get("resultSizeEstimate")
+        return Hits(hits, str(answer.get("nextPageToken") or ""), estimate if isinstance(estimate, int) else None)
+
+    def _users_history(self) -> Any:
+        return self._client.hold("history", lambda: self._client.gmail().users().history())
+
+    def _profile(self) -> dict[str, Any]:
+        request = self._client.gmail().users().getProfile(userId="me", quotaUser=self._client.quota_user or None)
+        return self._client.call(request, units=self._cost("small"), urgent=True)
+
+    def _cost(self, what: str) -> int:
+        return self._client.config.costs[what]
+
+
+def part_of(payload: dict[str, Any], depth: int = 0) -> Part:
+    """Gmail's parsed payload as a part; nothing that the API may leave out is relied on."""
+    headers = tuple(
+        (str(row.get("name", "")), str(row.get("value", "")))
+        for row in payload.get("headers") or []
+        if isinstance(row, dict)
+    )
+    body = payload.get("body") or {}
+    content = next((value for name, value in headers if name.lower() == "content-type"), "")
+    children = payload.get("parts") or [] if depth < DEEPEST * 2 else []
+    return Part(
+        mime=str(payload.get("mimeType") or content.partition(";")[0] or "text/plain").strip().lower(),
+        filename=str(payload.get("filename") or ""),
+        part_id=str(payload.get("partId") or ""),
+        headers=headers,
+        data=_data(body.get("data")),
+        charset=parameters(content).get("charset", ""),
+        size=int(body.get("size") or 0),
+        children=tuple(part_of(child, depth + 1) for child in children if isinstance(child, dict)),
+    )
+
+
+def _fates(history: Sequence[Any]) -> dict[str, str]:
+    """What to do about each message of a history page: fetch, or it was deleted, trashed, or called spam. The last word
+    counts; drafts are left alone until they are sent (provider-contract 1.4, 1.5)."""
+    fates: dict[str, str] = {}
+    for record in history:
+        if not isinstance(record, dict):
+            continue
+        typed = False
+        for kind in ("messagesAdded", "messagesDeleted", "labelsAdded", "labelsRemoved"):
+            for entry in record.get(kind) or []:
+                typed = True
+                message = entry.get("message") or {}
+                fate = _fate(kind, message.get("labelIds"), entry.get("labelIds") or [])
+                if message.get("id") and fate:
+                    fates.pop(message["id"], None)
+                    fates[message["id"]] = fate
+        for message in record.get("messages") or [] if not typed else []:
+            if message.get("id"):
+                fates.setdefault(message["id"], "fetch")
+    return fates
+
+
+def _fate(kind: str, labels: list[str] | None, changed: list[str]) -> str:
+    if kind == "messagesDeleted":
+        return "deleted"
+    if kind == "messagesAdded":
+        return "" if labels and "DRAFT" in labels else "fetch"
+    if kind == "labelsAdded":
+        if "TRASH" in changed or "SPAM" in changed:
+            return "trash" if "TRASH" in changed else "spam"
+        return "fetch" if {"SENT", "INBOX"}.intersection(changed) else ""
+    return "fetch" if {"SPAM", "TRASH", "DRAFT"}.intersection(changed) else ""
+
+
+def _cursor(cursor: str) -> dict[str, str]:
+    try:
+        where = json.loads(cursor)
+    except ValueError:
+        where = {}
+    if not isinstance(where, dict) or not str(where.get("h", "")).isdigit():
+        raise CursorExpired(
+            "history_unreadable", "The stored position in this mailbox is unusable; the gap is read again."
+        )
+    return where
+
+
+def _term(address: str) -> str:
+    """``@acme.example`` asks for a whole domain."""
+    clean = address.removeprefix("@")
+    return f'"{clean}"' if any(c in clean for c in ' {}()"') else clean
+
+
+def _since(after: datetime | None) -> str:
+    """Epoch seconds: plain dates would mean midnight on the American west coast."""
+    return f"after:{int(after.timestamp())} " if after else ""
+
+
+def _internal_date(value: Any) -> datetime:
+    try:
+        return datetime.fromtimestamp(int(value) / 1000, UTC)
+    except (TypeError, ValueError, OverflowError, OSError):
+        return datetime.fromtimestamp(0, UTC)
+
+
+def _data(value: Any) -> bytes | None:
+    """base64url, padded or not."""
+    if not isinstance(value, str):
+        return None
+    try:
+        return base64.urlsafe_b64decode(value.rstrip("=") + "=" * (-len(value.rstrip("=")) % 4))
+    except (binascii.Error, ValueError):
+        return b""
+
+
+def is_gone(error: Exception) -> bool:
+    """Whether an error says that the thing is not there."""
+    return isinstance(error, Gone)

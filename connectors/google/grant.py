@@ -1,0 +1,278 @@
+"""Consent, refresh tokens and access tokens (RFC 6749, RFC 7636; provider-contract 1.1, 1.2).
+
+The access token is renewed by google-auth, under the account's own lock and only by the first who needs it; the others
+find the new one stored. A stored refresh token is never overwritten with nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+import google.oauth2.credentials
+import httpx
+
+from connectors.base import GrantState, GrantStore, Identity, SourceKind
+from connectors.errors import ConnectorError, OperatorFault, Reconnect, TryLater
+from connectors.google.config import CALENDAR_SCOPES, MAIL_SCOPES, METADATA_SCOPE, SCOPES, GoogleConfig
+from connectors.google.faults import classify, token_fault
+
+SPARE = timedelta(seconds=60)
+ISSUERS = {"https://accounts.google.com", "accounts.google.com"}
+
+
+@dataclass(frozen=True)
+class Consent:
+    """A sign-up under way: where to send the browser, and what to keep server-side until it comes back."""
+
+    url: str
+    state: str
+    code_verifier: str
+    nonce: str
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, blob: str) -> Consent:
+        return cls(**json.loads(blob))
+
+
+class StoredCredentials(google.oauth2.credentials.Credentials):
+    """google-auth credentials whose tokens live in a GrantStore."""
+
+    def __init__(self, config: GoogleConfig, store: GrantStore) -> None:
+        state = store.state()
+        super().__init__(
+            token=state.access_token or None,
+            refresh_token=state.refresh_token or None,
+            token_uri=config.token_uri,
+            client_id=config.client_id,
+            client_secret=config.client_secret,
+            expiry=_naive(state.expires_at),
+        )
+        self._store = store
+
+    def refresh(self, request: Any) -> None:
+        """Take the token that another worker has just fetched, else fetch one and keep it. Raises ConnectorError."""
+        with self._store.exclusive() as state:
+            if not state.refresh_token:
+                raise Reconnect("no_grant", "This account is not connected any more. Please reconnect.")
+            fresh = state.expires_at is not None and state.expires_at > datetime.now(UTC) + SPARE
+            if state.access_token and state.access_token != self.token and fresh:
+                self.token, self.expiry = state.access_token, _naive(state.expires_at)
+                return
+            self._refresh_token = state.refresh_token
+            try:
+                super().refresh(request)
+            except ConnectorError:
+                raise
+            except Exception as error:
+                raise classify(error) from error
+            self._store.save(
+                GrantState(
+                    refresh_token=self.refresh_token or state.refresh_token,
+                    access_token=self.token or "",
+                    expires_at=self.expiry.replace(tzinfo=UTC) if self.expiry else None,
+                    scopes=tuple(self.granted_scopes or state.scopes),
+                    extra=state.extra,
+                )
+            )
+
+
+def begin_consent(config: GoogleConfig, redirect_uri: str, *, login_hint: str = "") -> Consent:
+    """The address of Google's consent page, with state, PKCE (S256) and a nonce of its own."""
+    verifier, state, nonce = (secrets.token_urlsafe(size) for size in (48, 24, 24))
+    challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+    query = {
+        "client_id": config.client_id,
+        "redirect_uri": redirect_uri,
+        "response_type": "code",
+        "scope": " ".join(SCOPES),
+        "access_type": "offline",
+        "prompt": "consent",
+        "state": state,
+        "nonce": nonce,
+        "code_challenge": challenge,
+        "code_challenge_method": "S256",
+    }
+    if login_hint:
+        query["login_hint"] = login_hint
+    return Consent(f"{config.auth_uri}?{urlencode(query)}", state, verifier, nonce)
+
+
+def finish_consent(
+    config: GoogleConfig, consent: Consent, params: Mapping[str, str], redirect_uri: str
+) -> tuple[GrantState, Identity]:
+    """Exchange the code. Raises Reconnect (start again), Refused (policy), OperatorFault, TryLater."""
+    if not secrets.compare_digest(params.get("state", ""), consent.state):
+        raise Reconnect("wrong_state", "This sign-in does not belong to this browser. Please start it again.")
+    if params.get("error"):
+        if params["error"] == "access_denied":
+            raise Reconnect(
+                "declined", "Nothing was connected, because access was declined. You can start again at any time."
+            )
+        raise token_fault(params["error"], params.get("error_description", ""), params.get("error_subtype", ""))
+    answer = _token_call(
+        config,
+        {
+            "grant_type": "authorization_code",
+            "code": params.get("code", ""),
+            "redirect_uri": redirect_uri,
+            "code_verifier": consent.code_verifier,
+        },
+    )
+    if not answer.get("refresh_token"):
+        raise Reconnect(
+            "no_refresh_token", "Google gave no lasting access. Please start again and confirm the consent page."
+        )
+    claims = id_claims(answer, config, nonce=consent.nonce)
+    return _granted(config, answer, str(answer["refresh_token"]), claims)
+
+
+def adopt_refresh_token(config: GoogleConfig, refresh_token: str) -> tuple[GrantState, Identity]:
+    """Take over a refresh token from elsewhere, and learn whose it is. Raises as ``finish_consent``."""
+    answer = _token_call(config, {"grant_type": "refresh_token", "refresh_token": refresh_token})
+    claims = id_claims(answer, config)
+    return _granted(config, answer, str(answer.get("refresh_token") or refresh_token), claims)
+
+
+def capabilities(scopes: tuple[str, ...]) -> tuple[frozenset[SourceKind], tuple[str, ...]]:
+    """(what the scopes allow, sentences about what they do not). Raises Reconnect for a grant that is of no use."""
+    if not scopes:
+        return frozenset(("mail", "calendar")), ()
+    if METADATA_SCOPE in scopes:
+        raise Reconnect(
+            "metadata_scope",
+            "The access covers headers only. Please reconnect so that Dealtrail may search this mailbox.",
+        )
+    found: set[SourceKind] = set()
+    missing: list[str] = []
+    if MAIL_SCOPES.intersection(scopes):
+        found.add("mail")
+    else:
+        missing.append("Reading mail was not allowed: e-mails will not be logged. Reconnect and tick it to add them.")
+    if CALENDAR_SCOPES.intersection(scopes):
+        found.add("calendar")
+    else:
+        missing.append(
+            "Reading the calendar was not allowed: meetings will not be logged. Reconnect and tick it to add them."
+        )
+    if not found:
+        raise Reconnect(
+            "nothing_granted", "Neither mail nor calendar was allowed, so there is nothing to do. Please start again."
+        )
+    return frozenset(found), tuple(missing)
+
+
+def id_claims(answer: Mapping[str, Any], config: GoogleConfig, *, nonce: str = "") -> dict[str, Any]:
+    """The claims of the ID token, which came straight from the token endpoint (OpenID Connect Core 3.1.3.7 allows to rely
+    on that connection instead of the signature). Checks aud, iss, exp and nonce. Empty when there is no ID token."""
+    token = str(answer.get("id_token") or "")
+    if not token:
+        return {}
+    try:
+        middle = token.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4)))
+    except (IndexError, ValueError) as error:
+        raise TryLater("id_token", "Google's answer could not be read; please try again.") from error
+    audience = claims.get("aud")
+    right = config.client_id in audience if isinstance(audience, list) else audience == config.client_id
+    if not right or (not config.pretend and claims.get("iss") not in ISSUERS):
+        raise Reconnect("id_token", "The sign-in was meant for another app. Please start it again.")
+    if nonce and claims.get("nonce") not in (None, nonce):
+        raise Reconnect("id_token", "The sign-in does not belong to this browser. Please start it again.")
+    if float(claims.get("exp", 0)) < (datetime.now(UTC) - timedelta(minutes=5)).timestamp():
+        raise OperatorFault(
+            "clock_skew", "The sign-in is out of date already: this machine's clock is wrong. Set it (NTP)."
+        )
+    return claims
+
+
+def revoke(config: GoogleConfig, refresh_token: str) -> None:
+    """Withdraw the grant at Google, for every client of the project. Raises TryLater."""
+    _post(config, config.revoke_uri, {"token": refresh_token})
+
+
+def _granted(
+    config: GoogleConfig, answer: Mapping[str, Any], refresh_token: str, claims: Mapping[str, Any]
+) -> tuple[GrantState, Identity]:
+    scopes = tuple(str(answer.get("scope") or "").split())
+    able, missing = capabilities(scopes)
+    state = GrantState(
+        refresh_token=refresh_token,
+        access_token=str(answer.get("access_token") or ""),
+        expires_at=datetime.now(UTC) + timedelta(seconds=_seconds(answer.get("expires_in"))),
+        scopes=scopes,
+    )
+    subject, email = str(claims.get("sub") or ""), str(claims.get("email") or "").lower()
+    if not subject or not email:
+        email = email or _profile_email(config, state.access_token)
+        subject = subject or f"mailbox:{email}"
+    return state, Identity(subject, email, (email,), scopes, able, missing)
+
+
+def _profile_email(config: GoogleConfig, token: str) -> str:
+    """Whose mailbox it is, where no ID token says so."""
+    url = f"{config.gmail_root}/gmail/v1/users/me/profile"
+    try:
+        with httpx.Client(timeout=config.timeout, follow_redirects=False) as client:
+            answer = client.get(url, headers={"Authorization": f"Bearer {token}"})
+    except httpx.HTTPError as error:
+        raise TryLater("network", "The connection to Google failed; please try again.") from error
+    if answer.status_code != 200:
+        from connectors.google.faults import from_answer
+
+        raise from_answer(answer.status_code, answer.content, dict(answer.headers), "")
+    found = _json(answer).get("emailAddress")
+    if not isinstance(found, str) or "@" not in found:
+        raise TryLater("not_json", "Google's answer could not be read; please try again.")
+    return found.lower()
+
+
+def _token_call(config: GoogleConfig, form: dict[str, str]) -> dict[str, Any]:
+    form = form | {"client_id": config.client_id, "client_secret": config.client_secret}
+    answer = _post(config, config.token_uri, form)
+    body = _json(answer)
+    if answer.status_code == 200 and body.get("access_token"):
+        return body
+    if body.get("error"):
+        raise token_fault(
+            str(body["error"]), str(body.get("error_description", "")), str(body.get("error_subtype", ""))
+        )
+    raise TryLater("token_endpoint", "Google's sign-in is not answering properly at the moment; please try again.")
+
+
+def _post(config: GoogleConfig, url: str, form: dict[str, str]) -> httpx.Response:
+    try:
+        with httpx.Client(timeout=config.timeout, follow_redirects=False) as client:
+            return client.post(url, data=form)
+    except httpx.HTTPError as error:
+        raise TryLater("network", "The connection to Google failed; please try again.") from error
+
+
+def _json(answer: httpx.Response) -> dict[str, Any]:
+    try:
+        parsed = answer.json()
+    except ValueError:
+        return {}
+    return parsed if isinstance(parsed, dict) else {}
+
+
+def _seconds(value: Any) -> float:
+    try:
+        return max(0.0, float(value))
+    except (TypeError, ValueError):
+        return 3_599.0
+
+
+def _naive(moment: datetime | None) -> datetime | None:
+    """google-auth compares with naive UTC; an aware datetime makes it raise (provider-contract 1.2)."""
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment else None
