@@ -40,7 +40,7 @@ class Part:
     def walk(self) -> list[Part]:
         """This part and all below it, in order, at most ``MOST_PARTS``; what lies inside an attached message too."""
         found: list[Part] = []
-        stack = [self]
+        stack: list[Part] = [self]
         while stack and len(found) < MOST_PARTS:
             part = stack.pop()
             found.append(part)

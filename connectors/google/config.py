@@ -1,105 +1,87 @@
-"""Where Google is, and what it allows: its own hosts, or a pretend Google on loopback. A token goes nowhere else."""
+"""How to reach Google: hosts, the OAuth client, and the prices of calls."""
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-GOOGLE_API_ORIGINS = frozenset({"https://gmail.googleapis.com", "https://www.googleapis.com"})
-GOOGLE_TOKEN_ROOT = "https://oauth2.googleapis.com"
-GOOGLE_ACCOUNTS_ROOT = "https://accounts.google.com"
-ISSUERS = frozenset({"https://accounts.google.com", "accounts.google.com"})
+from connectors.errors import OperatorFault
 
-COSTS: dict[str, dict[str, int]] = {
-    "2026": {
-        "get": 20,
-        "thread": 40,
-        "attachment": 20,
-        "list": 5,
-        "history": 2,
-        "profile": 1,
-        "labels": 1,
-        "send_as": 1,
-    },
-    "legacy": {
-        "get": 5,
-        "thread": 10,
-        "attachment": 5,
-        "list": 5,
-        "history": 2,
-        "profile": 1,
-        "labels": 1,
-        "send_as": 1,
-    },
+GMAIL_SCOPE = "https://www.googleapis.com/auth/gmail.readonly"
+EVENTS_SCOPE = "https://www.googleapis.com/auth/calendar.events.readonly"
+CALENDARS_SCOPE = "https://www.googleapis.com/auth/calendar.calendarlist.readonly"
+SCOPES = ("openid", "email", GMAIL_SCOPE, EVENTS_SCOPE, CALENDARS_SCOPE)
+METADATA_SCOPE = "https://www.googleapis.com/auth/gmail.metadata"
+MAIL_SCOPES = {GMAIL_SCOPE, "https://www.googleapis.com/auth/gmail.modify", "https://mail.google.com/"}
+CALENDAR_SCOPES = {
+    EVENTS_SCOPE,
+    "https://www.googleapis.com/auth/calendar.readonly",
+    "https://www.googleapis.com/auth/calendar.events",
+    "https://www.googleapis.com/auth/calendar",
 }
-"""Quota units a call (Gmail API usage limits; projects made from May 2026 on, and those before)."""
-CALENDAR_REQUESTS_PER_MINUTE = 600
+LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+COSTS = {
+    "2026": {"get": 20, "thread": 40, "list": 5, "threads": 10, "history": 2, "small": 1, "watch": 100, "stop": 50},
+    "legacy": {"get": 5, "thread": 10, "list": 5, "threads": 10, "history": 2, "small": 1, "watch": 100, "stop": 50},
+}
+"""Gmail units a call (provider-contract 1.6)."""
 
 
 @dataclass(frozen=True)
 class GoogleConfig:
-    """What a deployment must say about its Google project. Empty roots mean Google's own hosts; others are accepted on
-    loopback only (ValueError otherwise). ``timeout`` in seconds; quotas in units a minute."""
+    """Settings of the Google connector. Empty roots: Google's own hosts; others are accepted on loopback only."""
 
-    client_id: str
-    client_secret: str = field(repr=False)
+    client_id: str = ""
+    client_secret: str = ""
     api_root: str = ""
     oauth_root: str = ""
     units_per_minute: int = 6_000
     project_units_per_minute: int = 1_200_000
-    cost_profile: Literal["2026", "legacy"] = "2026"
+    cost_profile: str = "2026"
     batch_size: int = 20
     timeout: float = 20.0
     budget_share: float = 0.75
     budget_reserve: int = 1_000
 
-    def __post_init__(self) -> None:
-        for name in ("api_root", "oauth_root"):
-            root = getattr(self, name).rstrip("/")
-            object.__setattr__(self, name, root)
-            parts = urlsplit(root)
-            if root and (parts.scheme not in ("http", "https") or parts.hostname not in LOOPBACK):
-                raise ValueError(f"{name} must be empty (Google's own hosts) or an address on this machine.")
-
     @property
     def costs(self) -> dict[str, int]:
-        """Units a call."""
         return COSTS[self.cost_profile]
 
     @property
+    def gmail_root(self) -> str:
+        return _checked(self.api_root) or "https://gmail.googleapis.com"
+
+    @property
+    def calendar_root(self) -> str:
+        return _checked(self.api_root) or "https://www.googleapis.com"
+
+    @property
     def token_uri(self) -> str:
-        return f"{self.oauth_root or GOOGLE_TOKEN_ROOT}/token"
+        return f"{_checked(self.oauth_root) or 'https://oauth2.googleapis.com'}/token"
 
     @property
     def revoke_uri(self) -> str:
-        return f"{self.oauth_root or GOOGLE_TOKEN_ROOT}/revoke"
+        return f"{_checked(self.oauth_root) or 'https://oauth2.googleapis.com'}/revoke"
 
     @property
     def auth_uri(self) -> str:
-        return f"{self.oauth_root or GOOGLE_ACCOUNTS_ROOT}/o/oauth2/v2/auth"
+        return f"{_checked(self.oauth_root) or 'https://accounts.google.com'}/o/oauth2/v2/auth"
 
     @property
-    def api_origins(self) -> frozenset[str]:
-        """Scheme and host of every address that an access token may be sent to."""
-        return frozenset({origin(self.api_root)}) if self.api_root else GOOGLE_API_ORIGINS
+    def hosts(self) -> frozenset[str]:
+        """The only hosts (with port) that a token may be sent to."""
+        urls = (self.gmail_root, self.calendar_root, self.token_uri, self.revoke_uri)
+        return frozenset(urlsplit(url).netloc for url in urls)
 
     @property
-    def token_origins(self) -> frozenset[str]:
-        """Scheme and host of every address that a refresh token may be sent to."""
-        return frozenset({origin(self.oauth_root or GOOGLE_TOKEN_ROOT)})
+    def pretend(self) -> bool:
+        """Whether this points at a sandbox."""
+        return bool(self.api_root or self.oauth_root)
 
 
-def origin(url: str) -> str:
-    """``scheme://host[:port]`` of an address, lower-cased; empty when it names a user."""
-    parts = urlsplit(url)
-    if parts.username or parts.password:
-        return ""
-    return f"{parts.scheme}://{parts.netloc}".lower()
-
-
-def quota_user(mailbox: str) -> str:
-    """What tells Google whose quota a call counts on (at most 40 characters), without telling who it is."""
-    return hashlib.sha256(mailbox.strip().lower().encode()).hexdigest()[:24]
+def _checked(root: str) -> str:
+    """A root without its final slash. Raises OperatorFault for one that is not on loopback."""
+    root = root.rstrip("/")
+    if root and urlsplit(root).hostname not in LOOPBACK:
+        raise OperatorFault("foreign_root", "GOOGLE_API_ROOT and GOOGLE_OAUTH_ROOT may only point at this machine.")
+    return root

@@ -159,7 +159,7 @@ class GmailMailbox:
         payload = answer["payload"]
         labels = [str(label) for label in answer.get("labelIds") or []]
         root = part_of(payload)
-        message = read_message(
+        return read_message(
             item_id=key,
             thread=str(answer.get("threadId", "")),
             at=_internal_date(answer.get("internalDate")),
@@ -171,7 +171,6 @@ class GmailMailbox:
             root=root,
             with_body=with_body,
         )
-        return message
 
     def _from_owner(self, value: str) -> bool:
         from connectors.addresses import parse
