@@ -171,14 +171,16 @@ def propose(
     announced: bool = True,
 ) -> Suggestion | None:
     """Open a suggestion, superseding an open one for other evidence. None when the same stands open already or was
-    dismissed before."""
+    decided before."""
     key = evidence_key(target.meaning, evidence, deal)
     current = open_suggestion(session, deal.id or 0)
     if current is not None and current.evidence_key == key and current.deal_version == deal.version:
         return None
     refused = session.exec(
         select(Suggestion.id).where(
-            Suggestion.deal_id == deal.id, Suggestion.evidence_key == key, Suggestion.state == "dismissed"
+            Suggestion.deal_id == deal.id,
+            Suggestion.evidence_key == key,
+            col(Suggestion.state).in_(("dismissed", "accepted")),
         )
     ).first()
     if refused is not None:

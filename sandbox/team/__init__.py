@@ -129,7 +129,7 @@ def _end(deal: Deal, now: datetime, chance: random.Random) -> datetime:
     if ">" in deal.plot:
         return now - timedelta(hours=chance.uniform(3, 60))
     if deal.plot in _CLOSED:
-        return now - timedelta(days=chance.uniform(20, 110))
+        return now - timedelta(days=chance.uniform(85, 125))
     return now - timedelta(days=chance.uniform(2, 8))
 
 

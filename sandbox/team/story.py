@@ -87,14 +87,20 @@ class Teller:
         self.language = deal.company.language
         name, unit, one = words_of.product(deal.company.product, self.language)
         self.fill = {
-            "co": deal.company.name, "site": deal.company.site, "p": name, "P": name[:1].upper() + name[1:],
-            "n": str(deal.company.size), "unit": unit, "one": one, "number": deal.number,
-            "cur": "£" if self.language == "en" else "€", "amount": f"{deal.amount:,}", "other": deal.other.name,
-
-                "budget": f"{round(deal.amount * 1.1, -3):,}",
-                "month": chance.choice(MONTHS),
-                "title": deal.person.name
-            ,
+            "co": deal.company.name,
+            "site": deal.company.site,
+            "p": name,
+            "P": name[:1].upper() + name[1:],
+            "n": str(deal.company.size),
+            "unit": unit,
+            "one": one,
+            "number": deal.number,
+            "cur": "£" if self.language == "en" else "€",
+            "amount": f"{deal.amount:,}",
+            "other": deal.other.name,
+            "budget": f"{round(deal.amount * 1.1, -3):,}",
+            "month": chance.choice(MONTHS),
+            "title": deal.person.name,
         }
         self.last: Letter | None = None
 

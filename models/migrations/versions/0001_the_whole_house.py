@@ -1,6 +1,6 @@
 """the whole house
 
-Revision: 0001, after , 2026-11-24 16:02:57.730795
+Revision: 0001, after , 2026-11-24 17:20:24.029063
 """
 
 import sqlalchemy as sa

@@ -1,0 +1,225 @@
+"""The cue files: what people write, per language, and what each rule is worth.
+
+``cues/rules.toml`` says for each rule which side must have written it, which guards spoil it and how far it is to be trusted.
+``cues/<language>.toml`` holds the wordings, one pattern a line. In a pattern a blank stands for any white space, ``~`` for a
+gap of some words, ``{name}`` for the wording of that name under ``[words]``; accents and case do not matter. Patterns of
+languages with spaces begin and end at a word's edge.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from worker.sentences import fold_accents
+
+FOLDER = Path(__file__).parent / "cues"
+GUARDS = ("negation", "condition", "hedge", "other", "future", "sarcasm", "harmless")
+_NAME = re.compile(r"\{([a-z_]+)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """``side``: who must have written it: them | us | both | robot. ``guards`` spoil it when they stand in the sentence."""
+
+    name: str
+    kind: str
+    side: str
+    confidence: float
+    guards: tuple[str, ...]
+    own_negation: bool
+    bare: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Cue:
+    rule: Rule
+    pattern: re.Pattern[str]
+    literals: tuple[str, ...]
+    """One of these stands in every text that the pattern can match; empty: nothing is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    code: str
+    spaced: bool
+    common: frozenset[str]
+    solo: frozenset[str]
+    cues: tuple[Cue, ...]
+    guards: dict[str, re.Pattern[str]]
+    wake: dict[str, Any]
+    files: dict[str, tuple[str, ...]]
+
+    def candidates(self, folded: str, side: str) -> list[Cue]:
+        """The cues of a side that can match at all, by a substring test."""
+        seen: dict[str, bool] = {}
+        return [cue for cue in self.cues if cue.rule.side in (side, "both") and _possible(cue, folded, seen)]
+
+
+@cache
+def rules() -> dict[str, Rule]:
+    """All rules by name. Raises ValueError when the file is wrong."""
+    table = tomllib.loads((FOLDER / "rules.toml").read_text("utf-8"))
+    return {name: _rule(name, row) for name, row in table.items()}
+
+
+@cache
+def languages() -> tuple[Language, ...]:
+    """Every language with a file. Raises ValueError with the file and the line when a cue is wrong."""
+    return tuple(_language(path) for path in sorted(FOLDER.glob("??.toml")))
+
+
+def spoken(words: Iterable[str], folded: str) -> list[Language]:
+    """The languages that a text seems to hold, for matching: rather one too many. ``words``: its folded words."""
+    found = set(words)
+    few = 1 if len(found) < 15 else 2
+    return [
+        language
+        for language in languages()
+        if (len(found & language.common) >= few or found & language.solo)
+        or (not language.spaced and re.search(r"[\u4e00-\u9fff]", folded))
+    ]
+
+
+@cache
+def file_names(kind: str) -> re.Pattern[str]:
+    """Names of files, over all languages: ``offer``, or ``other`` for what goes out beside offers."""
+    parts = [
+        rf"(?<![a-z])(?:{line})(?![a-z])" if lang.spaced else line for lang in languages() for line in lang.files[kind]
+    ]
+    return re.compile("|".join(parts))
+
+
+def _possible(cue: Cue, folded: str, seen: dict[str, bool]) -> bool:
+    if not cue.literals:
+        return True
+    for literal in cue.literals:
+        if literal not in seen:
+            seen[literal] = literal in folded
+        if seen[literal]:
+            return True
+    return False
+
+
+def _rule(name: str, row: dict[str, Any]) -> Rule:
+    guards = tuple(row.get("guards", ()))
+    unknown = [guard for guard in guards if guard not in (*GUARDS, "question")]
+    if unknown:
+        raise ValueError(f"cues/rules.toml, {name}: no guard is called {', '.join(unknown)}")
+    return Rule(
+        name=name,
+        kind=row["kind"],
+        side=row.get("side", "them"),
+        confidence=float(row.get("confidence", 0.0)),
+        guards=guards,
+        own_negation=bool(row.get("own_negation", False)),
+        bare=bool(row.get("bare", False)),
+    )
+
+
+def _language(path: Path) -> Language:
+    data = tomllib.loads(path.read_text("utf-8"))
+    head = data["language"]
+    spaced = bool(head.get("spaced", True))
+    words = _words(data.get("words", {}))
+    cues = []
+    for group, table in data.get("cues", {}).items():
+        for name, block in table.items():
+            rule = rules().get(f"{group}.{name}")
+            if rule is None:
+                raise ValueError(f"{path.name}: no rule is called {group}.{name} in rules.toml")
+            cues += [_cue(rule, line, words, spaced, path.name) for line in _lines(block)]
+    return Language(
+        code=path.stem,
+        spaced=spaced,
+        common=frozenset(fold_accents(head.get("common", "")).split()),
+        solo=frozenset(fold_accents(head.get("solo", "")).split()),
+        cues=tuple(cues),
+        guards={name: _any(data["guards"].get(name, ""), words, spaced, path.name) for name in GUARDS},
+        wake=data.get("wake", {}),
+        files={kind: tuple(map(fold_accents, _lines(block))) for kind, block in data.get("files", {}).items()},
+    )
+
+
+def _lines(block: str) -> list[str]:
+    return [line.strip() for line in block.splitlines() if line.strip() and not line.startswith("#")]
+
+
+def _words(table: dict[str, str]) -> dict[str, str]:
+    """``[words]``: each a block whose lines are alternatives; a later one may name an earlier one."""
+    found: dict[str, str] = {}
+    for name, block in table.items():
+        found[name] = "(?:" + "|".join(_expand(line, found) for line in _lines(block)) + ")"
+    return found
+
+
+def _expand(line: str, words: dict[str, str]) -> str:
+    return _NAME.sub(lambda match: words[match.group(1)], line)
+
+
+def _source(line: str, words: dict[str, str], spaced: bool) -> str:
+    text = fold_accents(_expand(line, words)).replace("'", "'?")
+    if not spaced:
+        return text.replace("~", ".{0,14}?").replace(" ", r"\s*")
+    text = re.sub(r"\s*~\s*", r"(?:\\W|\\W.{0,45}?\\W)", text)
+    return rf"(?<!\w)(?:{text})(?!\w)".replace(" ", r"\s+")
+
+
+def _compiled(source: str, line: str, where: str) -> re.Pattern[str]:
+    try:
+        return re.compile(source, re.S)
+    except re.error as error:
+        raise ValueError(f"{where}: {line!r} is no pattern: {error}") from error
+
+
+def _cue(rule: Rule, line: str, words: dict[str, str], spaced: bool, where: str) -> Cue:
+    try:
+        source = _source(line, words, spaced)
+    except KeyError as error:
+        raise ValueError(f"{where}: {line!r} names {error}, which is not under [words]") from error
+    return Cue(rule, _compiled(source, line, where), required(source))
+
+
+def _any(block: str, words: dict[str, str], spaced: bool, where: str) -> re.Pattern[str]:
+    sources = [_source(line, words, spaced) for line in _lines(block)]
+    return _compiled("|".join(sources) or r"(?!)", block[:40], where)
+
+
+def required(source: str) -> tuple[str, ...]:
+    """Strings of which at least one stands in every match of a pattern, or () when none can be named. Read off the
+    standard library's own parse of the pattern; with an unknown construct the pattern is merely tried more often."""
+    parser = importlib.import_module("re._parser")
+    found = _best(list(parser.parse(source, re.S)))
+    return tuple(sorted(found)) if found and all(len(text.strip()) > 0 for text in found) else ()
+
+
+def _best(items: list[Any]) -> set[str]:
+    """The most selective of the sets that the parts of a sequence demand: the one whose shortest string is longest."""
+    choices: list[set[str]] = []
+    run = ""
+    for op, arg in items:
+        if str(op) == "LITERAL":
+            run += chr(arg)
+            continue
+        choices += [{run}] if run else []
+        run = ""
+        choices += [part] if (part := _demand(str(op), arg)) else []
+    choices += [{run}] if run else []
+    return max(choices, key=lambda choice: (min(map(len, choice)), -len(choice)), default=set())
+
+
+def _demand(op: str, arg: Any) -> set[str]:
+    if op == "SUBPATTERN":
+        return _best(list(arg[3]))
+    if op in ("MAX_REPEAT", "MIN_REPEAT") and arg[0] > 0:
+        return _best(list(arg[2]))
+    if op == "BRANCH":
+        parts = [_best(list(branch)) for branch in arg[1]]
+        return set().union(*parts) if all(parts) else set()
+    return set()

@@ -1,0 +1,51 @@
+"""Events become deliveries: each event gets its place in the feed and one delivery for each webhook that asked for it.
+
+Whether two workers come at once does not matter: places are unique, and so is (webhook, event).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.exc import IntegrityError
+
+from models.db import Database
+from models.event import Event, place_events
+from models.user import User
+from models.webhook import Webhook, active_webhooks, plan_deliveries
+
+
+def drain(db: Database, now: datetime) -> int:
+    """Place what waits and plan its deliveries, one page in one transaction; how many events."""
+    try:
+        with db.write() as session:
+            events = place_events(session)
+            if not events:
+                return 0
+            hooks = [(hook, session.get(User, hook.user_id)) for hook in active_webhooks(session)]
+            pairs = [(hook, event) for event in events for hook, user in hooks if _wanted(hook, user, event)]
+            plan_deliveries(session, pairs, now=now)
+            return len(events)
+    except IntegrityError:
+        return 0
+
+
+def _wanted(hook: Webhook, user: User | None, event: Event) -> bool:
+    """What is private to one person goes to that person's hooks only; nothing from before a hook's creation goes to it."""
+    if user is None or user.disabled_at is not None or hook.event not in ("*", event.kind):
+        return False
+    if event.at < hook.created_at or event.user_id not in (None, user.id):
+        return False
+    return matches(hook.filter, event.payload)
+
+
+def matches(wanted: dict[str, Any], payload: dict[str, Any]) -> bool:
+    """Whether a payload has every field of a filter with that value (dots lead into objects); a list means one of."""
+    for name, value in wanted.items():
+        found: Any = payload
+        for step in name.split("."):
+            found = found.get(step) if isinstance(found, dict) else None
+        if found not in value if isinstance(value, list) else found != value:
+            return False
+    return True

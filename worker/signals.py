@@ -1,0 +1,164 @@
+"""What one interaction says by itself. Pure: the same line gives the same signals, whatever else is on the timeline.
+
+Sentence by sentence, in every language that the text seems to hold: a wording found there becomes a signal unless a
+guard spoils it (a denial, a condition, a doubt, a question, another matter). The guards of a rule and its strength are
+data; see ``worker.cuebook``. What the signals mean together is decided in ``worker.suggest``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from worker.cuebook import Cue, Language, Rule, rules, spoken
+from worker.offers import offer_signals
+from worker.sentences import Sentence, fold, split
+from worker.timeline_view import Line, Signal
+
+__all__ = ["Signal", "read"]
+
+LONGEST = 20_000
+"""Characters of a text that are read; whoever has decided says so before that."""
+_WORD = re.compile(r"[a-z0-9\u00df]+")
+_CLAUSE = re.compile(
+    r"[,;:()\uff0c\uff1b\uff1a]|\s[-\u2013\u2014]\s|\b(?:but|however|though|maar|echter|aber|jedoch|mais|pero|sino|so|dus|also|donc|asi que)\b"
+    r"|\u4f46|\u4e0d\u8fc7"
+)
+_OFF_TOPIC = ("unrelated", "stranger")
+
+
+def read(line: Line, *, deal_name: str = "") -> tuple[Signal, ...]:
+    """The signals of a line, in the order of their places. Machine mail says nothing but a completed signature, mail
+    between colleagues nothing at all. ``deal_name`` may be empty; with it, a subject about it is never another matter."""
+    side = _side(line)
+    if side is None:
+        return ()
+    text = line.new[:LONGEST]
+    found: list[Signal] = []
+    if side == "robot":
+        return tuple(_robot(line, text))
+    folded = fold(text)
+    sentences = split(text, folded)
+    words = _WORD.findall(folded)
+    for language in spoken(words, folded):
+        found += _in_language(line, language, side, folded, sentences)
+    if side == "us" and line.kind == "email":
+        found = offer_signals(line, sentences, found)
+    if side == "them":
+        found += _subject(line, deal_name)
+    return tuple(sorted(_once(found), key=lambda signal: (signal.start, signal.rule)))
+
+
+def _side(line: Line) -> str | None:
+    if line.kind == "meeting":
+        return "us"
+    if line.direction == "internal":
+        return None
+    if line.machine is not None:
+        return (
+            "robot" if line.machine in ("notification", "auto_reply", "bulk") and line.direction == "inbound" else None
+        )
+    return "us" if line.sender_ours or line.direction == "outbound" else "them"
+
+
+def _robot(line: Line, text: str) -> Iterator[Signal]:
+    """The one thing a machine can say: that everybody has signed the contract or the order. The subject counts too,
+    since such notices often say it there and only there."""
+    if line.machine == "auto_reply" and "auto-replied" in line.machine_reason:
+        return
+    whole = f"{line.subject}\n{text}"
+    folded = fold(whole)
+    shift = len(line.subject) + 1
+    words = _WORD.findall(folded)
+    sentences = split(whole, folded)
+    for language in spoken(words, folded):
+        hits = _in_language(line, language, "robot", folded, sentences)
+        if any(hit.kind == "not_completed" for hit in hits):
+            return
+        for hit in hits:
+            inside = hit.start >= shift
+            start, end = (hit.start - shift, hit.end - shift) if inside else (-1, -1)
+            yield _moved(hit, text[start:end] if inside else "", start, end)
+
+
+def _in_language(line: Line, language: Language, side: str, folded: str, sentences: Sequence[Sentence]) -> list[Signal]:
+    cues = language.candidates(folded, side)
+    source = line.new if side != "robot" else f"{line.subject}\n{line.new}"
+    found = []
+    for sentence in sentences if cues else ():
+        said: set[str] = set()
+        for cue in cues:
+            if cue.rule.name in said or not _holds(cue, language, sentence):
+                continue
+            said.add(cue.rule.name)
+            found.append(_signal(line, cue.rule, language.code, sentence, source))
+    return found
+
+
+def _holds(cue: Cue, language: Language, sentence: Sentence) -> bool:
+    """Whether the wording stands in the sentence, at some place where no guard spoils it."""
+    return any(not _spoilt(cue.rule, language, sentence, match) for match in cue.pattern.finditer(sentence.text))
+
+
+def _spoilt(rule: Rule, language: Language, sentence: Sentence, match: re.Match[str]) -> bool:
+    if not rule.guards:
+        return False
+    if "question" in rule.guards and sentence.question:
+        return True
+    text = language.guards["harmless"].sub(_blank, sentence.text)
+    if "negation" in rule.guards and language.guards["negation"].search(_denied_in(text, match, rule)):
+        return True
+    return any(language.guards[guard].search(text) for guard in rule.guards if guard not in ("question", "negation"))
+
+
+def _denied_in(text: str, match: re.Match[str], rule: Rule) -> str:
+    """The clause around a match. A rule whose own wording denies ("we will not go on") is asked about the rest only."""
+    start, end = _clause(text, match.start(), match.end())
+    if rule.own_negation:
+        return text[start : match.start()] + " " + text[match.end() : end]
+    return text[start:end]
+
+
+def _clause(text: str, start: int, end: int) -> tuple[int, int]:
+    before, after = 0, len(text)
+    for mark in _CLAUSE.finditer(text):
+        if mark.end() <= start:
+            before = mark.end()
+        elif mark.start() >= end:
+            after = mark.start()
+            break
+    return before, after
+
+
+def _blank(match: re.Match[str]) -> str:
+    return " " * len(match.group())
+
+
+def _signal(line: Line, rule: Rule, lang: str, sentence: Sentence, source: str) -> Signal:
+    quote = source[sentence.start : sentence.end]
+    return Signal(rule.kind, line.id, rule.name, quote, sentence.start, sentence.end, line.at, rule.confidence, lang)
+
+
+def _moved(signal: Signal, quote: str, start: int, end: int) -> Signal:
+    return Signal(signal.kind, signal.line_id, signal.rule, quote, start, end, signal.at, signal.weight, signal.lang)
+
+
+def _subject(line: Line, deal_name: str) -> Iterator[Signal]:
+    """A subject that names another matter (an invoice, an NDA): it takes the force out of a bare "go ahead"."""
+    folded = fold(line.subject)
+    shared = set(_WORD.findall(folded)) & {word for word in _WORD.findall(fold(deal_name)) if len(word) > 3}
+    if not folded or shared:
+        return
+    rule = rules()["subject.other"]
+    for language in spoken(_WORD.findall(folded), folded):
+        if language.guards["other"].search(language.guards["harmless"].sub(_blank, folded)):
+            yield Signal(rule.kind, line.id, rule.name, "", -1, -1, line.at, rule.confidence, language.code)
+            return
+
+
+def _once(signals: Sequence[Signal]) -> Iterator[Signal]:
+    seen: set[tuple[str, int]] = set()
+    for signal in signals:
+        if (signal.rule, signal.start) not in seen:
+            seen.add((signal.rule, signal.start))
+            yield signal
