@@ -6,10 +6,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from bench import eval_enron
+from bench import eval_enron, eval_suggestions
 from bench.figures import say
 
-PARTS = {"enron": eval_enron.run}
+PARTS = {"enron": eval_enron.run, "suggestions": eval_suggestions.run}
 
 
 def main(folder: str) -> int:
