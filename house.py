@@ -25,19 +25,20 @@ from connectors.errors import ConnectorError
 from connectors.google import GoogleConfig
 from connectors.guard import check_url
 from connectors.providers import AnyProvider, Google, Granted
-from models.account import Account, Source, connect_account, request_sync
+from models.account import Account, Source, request_sync
 from models.db import Database, StaleSchema, Unreachable
 from models.errors import Invalid, ModelError, NotFound
 from models.health import account_health
 from models.keyring import Keyring, KeyringError, load_keys
 from models.ledger import LedgerEntry
 from models.seed import seed
-from models.setting import TeamSetting, team_settings
+from models.setting import TeamSetting
 from models.user import User, find_user
 from models.user import add_user as invite
 from models.user import create_key as make_key
 from models.webhook import Webhook
 from settings import Settings, SettingsError
+from webapp.grants import keep_grant
 from worker.context import Pace, Work
 
 KNOWN_FAULTS = (ModelError, StaleSchema, Unreachable, KeyringError, ConnectorError)
@@ -285,19 +286,7 @@ def store_grant(session: Session, keyring: Keyring, granted: Granted, user_email
     user = find_user(session, user_email)
     if user is None:
         user, _ = invite(session, user_email, role="rep", now=now())
-    return connect_account(
-        session,
-        user_id=user.id or 0,
-        provider=granted.provider,
-        subject=granted.subject,
-        email=granted.email,
-        addresses=granted.addresses,
-        capabilities=granted.capabilities,
-        missing=granted.missing,
-        sealed_grant=keyring.seal_json(granted.grant),
-        visibility=team_settings(session)["default_visibility"],
-        now=now(),
-    )
+    return keep_grant(session, keyring, granted, user_id=user.id or 0, now=now())
 
 
 def sync(email: str, *, wait: bool, progress: Any = None, house: House | None = None) -> dict[str, Any]:
@@ -460,5 +449,7 @@ def _log_to_stderr(chosen: Settings) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     logging.basicConfig(level=max(level, logging.WARNING), stream=sys.stderr, format="%(levelname)s %(name)s")
-    for noisy in ("googleapiclient", "google_auth_httplib2", "httpx", "dramatiq", "msal"):
+    for noisy in ("googleapiclient", "google_auth_httplib2", "httpx", "msal"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
+    for talkative in ("uvicorn", "dramatiq"):  # their tracebacks may quote mail; we tell the class and the place
+        logging.getLogger(talkative).setLevel(logging.CRITICAL)
