@@ -11,28 +11,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sandbox.team import words_of
+from sandbox.team.between import between
+from sandbox.team.casting import alone, cast, end_of
 from sandbox.team.letters import Letter
 from sandbox.team.noise import Noise
 from sandbox.team.story import REPS, Deal, Teller
 from sandbox.world import World
 
-_CAST = {
-    "won": 8,
-    "lost": 7,
-    "shelved": 3,
-    "lead": 5,
-    "contacted": 8,
-    "qualified": 6,
-    "proposal": 7,
-    "lead>contacted": 3,
-    "contacted>qualified": 3,
-    "qualified>proposal": 3,
-    "proposal>won": 2,
-    "proposal>lost": 1,
-    "proposal>fridge": 1,
-    "contacted>silence": 3,
-}
-_CLOSED = ("won", "lost", "shelved")
 _NEXT = {"lead": "reply", "contacted": "qa", "qualified": "quote", "proposal": "yes"}
 
 
@@ -43,9 +28,9 @@ def build(world: World, *, seed: int = 7) -> list[Deal]:
     now = world.clock.moment()
     for name, email, _ in REPS:
         world.mailbox(email, name)
-    deals = _deals(chance)
+    deals = cast(chance)
     for deal in deals:
-        Teller(deal, chance, serial).tell(_end(deal, now, chance))
+        Teller(deal, chance, serial).tell(end_of(deal, deals, now, chance))
         for letter in deal.letters:
             if letter.at < now:
                 put(world, letter, history=False)
@@ -53,7 +38,9 @@ def build(world: World, *, seed: int = 7) -> list[Deal]:
             world.almanac.meet(
                 meeting.organizer, meeting.guests, meeting.start, meeting.end, meeting.summary, names=meeting.names
             )
-    Noise(world, chance, serial).fill(now - timedelta(days=182), now)
+    for letter in between(deals, now, chance, serial):
+        put(world, letter, history=False)
+    Noise(world, chance, serial, alone(deals)).fill(now - timedelta(days=182), now)
     _calendars(world, now)
     world.crm = _crm(deals, now)
     return deals
@@ -76,7 +63,7 @@ class Live:
         self.world = world
         self.chance = random.Random(seed)
         self.serial = itertools.count(1_000_000)
-        self.noise = Noise(world, self.chance, self.serial)
+        self.noise = Noise(world, self.chance, self.serial, alone(deals))
         self.waiting = [deal for deal in deals if deal.plot in _NEXT and deal.company.language == "en"]
         self.chance.shuffle(self.waiting)
         self.count = 0
@@ -95,42 +82,6 @@ class Live:
             put(self.world, letter)
         if deal.plot in ("contacted",):
             self.waiting.append(deal)
-
-
-def _deals(chance: random.Random) -> list[Deal]:
-    companies = list(words_of.companies())
-    english = [one for one in companies if one.language == "en"]
-    plots = [plot for plot, count in _CAST.items() for _ in range(count)]
-    free, english_free = list(companies), list(english)
-    chance.shuffle(free)
-    chance.shuffle(english_free)
-    deals: list[Deal] = []
-    open_at: dict[str, int] = {}
-    for number, plot in enumerate(plots):
-        told = ">" in plot
-        pool = english if told else companies
-        closed = plot in _CLOSED
-        fresh = [one for one in pool if closed or not open_at.get(one.domain)]
-        company = chance.choice(fresh or pool)
-        if not closed:
-            open_at[company.domain] = open_at.get(company.domain, 0) + 1
-        rep = REPS[sum(map(ord, company.domain)) % 3]
-        product = words_of.product(company.product, company.language)[0]
-        amount = chance.choice((6, 9, 12, 14, 18, 22, 27, 36, 48, 64)) * 1000 + chance.randint(0, 9) * 100
-        name = f"{company.name}: {product}" + (" (second site)" if any(one.company is company for one in deals) else "")
-        deals.append(Deal(company, rep, plot, name, amount, f"Q-{2600 + number}"))
-    return deals
-
-
-def _end(deal: Deal, now: datetime, chance: random.Random) -> datetime:
-    """When the story has ended: long ago for closed deals, just now for those the CRM has not caught up with."""
-    if deal.plot == "contacted>silence":
-        return now - timedelta(days=chance.uniform(45, 70))
-    if ">" in deal.plot:
-        return now - timedelta(hours=chance.uniform(3, 60))
-    if deal.plot in _CLOSED:
-        return now - timedelta(days=chance.uniform(85, 125))
-    return now - timedelta(days=chance.uniform(2, 8))
 
 
 def _calendars(world: World, now: datetime) -> None:
@@ -174,5 +125,5 @@ def _crm_deal(deal: Deal, now: datetime) -> dict[str, Any]:
         "expected_close": close.isoformat(),
         "created": created.astimezone(UTC).isoformat(),
         "stage_since": max(created, min(deal.since, now)).astimezone(UTC).isoformat(),
-        "contacts": [{"email": person.email, "role": person.role} for person in deal.company.people],
+        "contacts": [{"email": person.email, "role": person.role} for person in deal.people],
     }

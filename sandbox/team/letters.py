@@ -57,6 +57,8 @@ class Letter:
             name, kind, content = self.attachment
             main, _, sub = kind.partition("/")
             message.add_attachment(content, maintype=main, subtype=sub, filename=name)
+        for number, part in enumerate(one for one in message.walk() if one.is_multipart()):
+            part.set_boundary(f"=_{self.message_id.partition('@')[0]}.{number}")
         return message.as_bytes()
 
     def chain(self) -> list[str]:

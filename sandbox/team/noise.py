@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from sandbox.team import words_of
@@ -29,10 +29,12 @@ _PITCHES = (("Chad Benson", "chad@pipelinerocket.example"), ("Leaf & Co", "offer
 
 
 class Noise:
-    """Fills the mailboxes between two moments (aware UTC)."""
+    """Fills the mailboxes between two moments (aware UTC). Absence notes and bounces come from `companies`."""
 
-    def __init__(self, world: World, chance: random.Random, serial: Iterator[int]) -> None:
-        self.world, self.chance, self.serial = world, chance, serial
+    def __init__(
+        self, world: World, chance: random.Random, serial: Iterator[int], companies: Sequence[words_of.Company]
+    ) -> None:
+        self.world, self.chance, self.serial, self.companies = world, chance, serial, companies
 
     def fill(self, start: datetime, end: datetime) -> None:
         days = (end - start).days
@@ -91,7 +93,7 @@ class Noise:
         self._put(rep, self.chance.choice(_PITCHES), self.chance.choice(words_of.notes("pitch")), at, {}, ["INBOX"])
 
     def _away(self, rep: tuple[str, str, str], at: datetime) -> None:
-        person = self.chance.choice([one for company in words_of.companies() for one in company.people])
+        person = self.chance.choice([one for company in self.companies for one in company.people])
         note = words_of.notes("away")[0]
         day = (at + timedelta(days=9)).strftime("%d %B")
         filled = words_of.Note(
@@ -102,7 +104,7 @@ class Noise:
 
     def _bounce(self, rep: tuple[str, str, str], at: datetime) -> None:
         note = words_of.notes("bounce")[0]
-        address = f"old.contact{self.chance.randint(1, 99)}@{self.chance.choice(words_of.companies()).domain}"
+        address = f"old.contact{self.chance.randint(1, 99)}@{self.chance.choice(self.companies).domain}"
         filled = words_of.Note(note.subject, tuple(one.format(address=address) for one in note.paragraphs))
         sender = ("Mail Delivery System", "mailer-daemon@mx.brightpath.example")
         self._put(rep, sender, filled, at, {"Auto-Submitted": "auto-replied", "Return-Path": "<>"}, ["INBOX"])

@@ -40,6 +40,15 @@ RECORDED = {"won": "Won", "lost": "Lost", "shelved": "Fridge"}
 _THREADS = {"outreach": "outreach", "enquiry": "enquiry", "demo": "demo", "quote": "quote", "onboarding": "onboarding"}
 
 
+ELSEWHERE = {
+    "en": ("Grace Hollis", "Edwin Marlow", "Nora Petty", "Victor Lamb"),
+    "de": ("Ulrike Hansen", "Bernd Rohde"),
+    "nl": ("Marijke Smit", "Wim Bakker"),
+    "fr": ("Odile Garnier", "Rémi Pascal"),
+    "es": ("Pilar Reyes", "Andoni Vega"),
+}
+
+
 @dataclass
 class Meeting:
     organizer: str
@@ -62,6 +71,7 @@ class Deal:
     number: str
     letters: list[Letter] = field(default_factory=list)
     meetings: list[Meeting] = field(default_factory=list)
+    people: tuple[Person, ...] = ()
     created: datetime = datetime(2026, 1, 1, tzinfo=UTC)
     since: datetime = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -72,11 +82,19 @@ class Deal:
 
     @property
     def person(self) -> Person:
-        return self.company.people[0]
+        return self.people[0]
 
     @property
     def other(self) -> Person:
-        return self.company.people[-1]
+        return self.people[-1]
+
+    @property
+    def colleague(self) -> str:
+        """Somebody at the customer's whom the main contact can name: the other one on the deal, else one we never meet."""
+        if len(self.people) > 1:
+            return self.other.name
+        names = ELSEWHERE[self.company.language]
+        return names[sum(map(ord, self.company.domain)) % len(names)]
 
 
 class Teller:
@@ -97,7 +115,7 @@ class Teller:
             "number": deal.number,
             "cur": "£" if self.language == "en" else "€",
             "amount": f"{deal.amount:,}",
-            "other": deal.other.name,
+            "other": deal.colleague,
             "budget": f"{round(deal.amount * 1.1, -3):,}",
             "month": chance.choice(MONTHS),
             "title": deal.person.name,
@@ -108,17 +126,19 @@ class Teller:
         """All scenes, timed backwards from `end` so that the story ends there."""
         plan = [self._scene(name) for name in PLOTS[self.deal.plot]]
         gaps = [[self._gap(turn, at == 0) for at, turn in enumerate(turns)] for _, turns in plan]
-        clock = end - sum((gap for row in gaps for gap in row), timedelta())
-        self.deal.created = clock - timedelta(hours=5)
-        self.deal.since = self.deal.created
-        for (name, turns), row in zip(plan, gaps, strict=True):
+        begin = end - sum((gap for row in gaps for gap in row), timedelta())
+        times = _times(begin, gaps)
+        while times[-1][-1] > end:
+            begin -= max((times[-1][-1] - end) / 2, timedelta(hours=3))
+            times = _times(begin, gaps)
+        self.deal.created = self.deal.since = begin - timedelta(hours=5)
+        for (name, turns), row, gap in zip(plan, times, gaps, strict=True):
             if name.endswith("*"):
-                self._meeting(clock, row)
-            for at, (turn, gap) in enumerate(zip(turns, row, strict=True)):
-                clock = _working(clock + gap)
-                self._write(name.rstrip("*"), turn, clock, first=at == 0)
+                self._meeting(row[0] - gap[0], gap)
+            for at, (turn, moment) in enumerate(zip(turns, row, strict=True)):
+                self._write(name.rstrip("*"), turn, moment, first=at == 0)
             if name.rstrip("*") == PLOTS[self.deal.plot][-1] or name.rstrip("*") in ("recap", "quote"):
-                self.deal.since = clock
+                self.deal.since = row[-1]
 
     def next_letter(self, scene: str, at: datetime) -> Letter | None:
         """One more turn of a scene on top of what was said, for the live part of the demonstration."""
@@ -154,7 +174,7 @@ class Teller:
             language=self.language,
             rich=chance.random() < 0.5,
         )
-        if len(deal.company.people) > 1 and chance.random() < 0.2:
+        if len(deal.people) > 1 and chance.random() < 0.2:
             letter.cc.append((deal.other.name, deal.other.email))
         if turn.ours and chance.random() < 0.1:
             colleague = chance.choice([rep for rep in REPS if rep != deal.rep])
@@ -221,6 +241,14 @@ class Teller:
         title = f"{self.fill['P']} - {deal.company.name} / Brightpath"
         guests = [one.email for one in people]
         deal.meetings.append(Meeting(deal.rep[1], guests, start, start + timedelta(minutes=45), title, names))
+
+
+def _times(begin: datetime, gaps: list[list[timedelta]]) -> list[list[datetime]]:
+    """The moment of each turn: one after the other, all in working hours."""
+    clock, found = begin, []
+    for row in gaps:
+        found.append([clock := _working(clock + gap) for gap in row])
+    return found
 
 
 def _again(subject: str) -> str:
