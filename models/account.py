@@ -105,7 +105,17 @@ def lease_owner() -> str:
 def claim_due_sources(session: Session, *, now: datetime, seconds: float, limit: int) -> list[tuple[int, str]]:
     """Lease the sources that are due: (id, owner) of each one won. The claim is a conditional UPDATE, so that of two
     claimants exactly one wins."""
-    usable = (
+    won = []
+    for source_id in session.exec(due_sources(now).order_by(col(Source.next_sync_at)).limit(limit)).all():
+        owner = lease_owner()
+        if source_id is not None and claim_source(session, source_id, owner=owner, now=now, seconds=seconds):
+            won.append((source_id, owner))
+    return won
+
+
+def due_sources(now: datetime) -> Any:
+    """The ids of the sources that may be claimed now."""
+    return (
         select(Source.id)
         .join(Account, col(Account.id) == Source.account_id)
         .where(
@@ -117,15 +127,7 @@ def claim_due_sources(session: Session, *, now: datetime, seconds: float, limit:
             or_(col(Account.refused) == "", col(Account.look_again_at) <= now),
             or_(col(Account.throttled_until).is_(None), col(Account.throttled_until) <= now),
         )
-        .order_by(col(Source.next_sync_at))
-        .limit(limit)
     )
-    won = []
-    for source_id in session.exec(usable).all():
-        owner = lease_owner()
-        if source_id is not None and claim_source(session, source_id, owner=owner, now=now, seconds=seconds):
-            won.append((source_id, owner))
-    return won
 
 
 def claim_source(session: Session, source_id: int, *, owner: str, now: datetime, seconds: float) -> bool:
@@ -250,7 +252,8 @@ def connect_account(
         )
     account.email, account.sealed_grant = email, sealed_grant
     account.capabilities, account.missing = sorted(capabilities), list(missing)
-    account.disconnected_at = None
+    if account.disconnected_at is not None:
+        account.disconnected_at, account.connected_at = None, now
     clear_refusal(account)
     session.add(account)
     session.flush()

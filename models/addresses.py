@@ -9,7 +9,14 @@ import idna
 import tldextract
 
 DOTLESS = {"gmail.com", "googlemail.com"}
-_suffixes = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
+SHARED_SUFFIXES = {"onmicrosoft.com", "mail.onmicrosoft.com"}
+"""Suffixes under which strangers live side by side, although the public suffix list does not name them."""
+_suffixes = tldextract.TLDExtract(
+    suffix_list_urls=(),
+    cache_dir=None,
+    include_psl_private_domains=True,
+    extra_suffixes=sorted(SHARED_SUFFIXES),
+)
 
 
 @lru_cache(maxsize=65_536)

@@ -83,12 +83,48 @@ def set_domains(session: Session, company: Company, domains: Iterable[str]) -> N
             wanted.discard(row.domain)
         else:
             session.delete(row)
-    for domain in sorted(wanted):
-        taken = session.get(CompanyDomain, domain)
-        if taken is not None:
-            raise Conflict(f"{domain} belongs to another company already.")
-        session.add(CompanyDomain(domain=domain, company_id=company.id or 0))
     session.flush()
+    insert_new(session, CompanyDomain, [{"domain": one, "company_id": company.id} for one in sorted(wanted)])
+    for domain in sorted(wanted):
+        if _owner_of(session, domain) != company.id:
+            raise Conflict(f"{domain} belongs to another company already.")
+
+
+def company_for_domain(session: Session, domain: str, *, now: datetime, name: str = "") -> Company:
+    """The company that owns a domain; made when nobody does. Of many who ask for one at the same time one makes it and all
+    get it. Raises Invalid (no domain, free mail)."""
+    clean = registrable(_own_domain(domain))
+    owner = company_of_domain(session, clean)
+    if owner is None:
+        made = Company(name=name.strip() or clean, created_at=now)
+        session.add(made)
+        session.flush()
+        insert_new(session, CompanyDomain, [{"domain": clean, "company_id": made.id}])
+        owner = _owner_of(session, clean)
+        if owner != made.id:
+            session.delete(made)
+            session.flush()
+    company = session.get(Company, owner)
+    if company is None:
+        raise NotFound("There is no such company.")
+    return company
+
+
+def contact_for_address(session: Session, email: str, *, now: datetime, name: str = "") -> Contact:
+    """The contact with an address; made when nobody has it, with the company of its domain if there is one. Safe under
+    races as ``company_for_domain`` is. Raises Invalid."""
+    address = _addresses([email])[0]
+    owner = _holder_of(session, address)
+    if owner is None:
+        try:
+            with session.begin_nested():
+                return add_contact(session, name=name, emails=[address], now=now)
+        except Conflict:
+            owner = _holder_of(session, address)
+    contact = session.get(Contact, owner)
+    if contact is None:
+        raise NotFound("There is no such contact.")
+    return contact
 
 
 def add_contact(
@@ -128,22 +164,33 @@ def set_addresses(session: Session, contact: Contact, emails: Iterable[str]) -> 
         row.address: row
         for row in session.exec(select(ContactAddress).where(ContactAddress.contact_id == contact.id)).all()
     }
-    for address in wanted:
-        taken = session.get(ContactAddress, address)
-        if taken is not None and taken.contact_id != contact.id:
-            owner = session.get(Contact, taken.contact_id)
+    fresh = [address for address in wanted if address not in have]
+    insert_new(
+        session,
+        ContactAddress,
+        [
+            {
+                "address": address,
+                "contact_id": contact.id,
+                "weak_form": weak(address),
+                "position": wanted.index(address),
+            }
+            for address in sorted(fresh)
+        ],
+    )
+    for address in fresh:
+        holder = _holder_of(session, address)
+        if holder != contact.id:
+            owner = session.get(Contact, holder)
             raise Conflict(f"{address} belongs to {owner.name if owner else 'another contact'} already.")
     for address, row in have.items():
         if address not in wanted:
             session.delete(row)
-    for position, address in enumerate(wanted):
-        row = have.get(address) or ContactAddress(
-            address=address, contact_id=contact.id or 0, weak_form=weak(address), position=position
-        )
-        row.position = position
-        session.add(row)
+        else:
+            row.position = wanted.index(address)
+            session.add(row)
     session.flush()
-    return [address for address in wanted if address not in have]
+    return fresh
 
 
 def company_of_domain(session: Session, domain: str) -> int | None:
@@ -183,6 +230,16 @@ def learn_domain(session: Session, company_id: int, domain: str) -> None:
     domain = registrable(canonical_domain(domain))
     if domain and not is_free_mail(domain):
         insert_new(session, CompanyDomain, [{"domain": domain, "company_id": company_id}])
+
+
+def _owner_of(session: Session, domain: str) -> int | None:
+    """Which company has exactly this domain, as the database says now."""
+    return session.exec(select(CompanyDomain.company_id).where(CompanyDomain.domain == domain)).first()
+
+
+def _holder_of(session: Session, address: str) -> int | None:
+    """Which contact has this address, as the database says now."""
+    return session.exec(select(ContactAddress.contact_id).where(ContactAddress.address == address)).first()
 
 
 def _own_domain(domain: str) -> str:

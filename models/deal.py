@@ -9,7 +9,7 @@ from sqlmodel import Field, Session, SQLModel, col, select
 from models.contact import Company, Contact
 from models.errors import Conflict, Invalid, NotFound
 from models.event import announce, event_row
-from models.fields import instant
+from models.fields import instant, json_dict
 from models.pipeline import FINAL, Stage, default_pipeline, stages_of
 from models.user import User
 
@@ -53,7 +53,8 @@ class DealContact(SQLModel, table=True):
 
 
 class StageChange(SQLModel, table=True):
-    """One move. ``from_stage_id`` is None for a deal's first stage. Taken back when ``undone_at`` is set."""
+    """One move. ``from_stage_id`` is None for a deal's first stage. ``before``: what else the move changed on the deal, as
+    it was. Taken back when ``undone_at`` is set."""
 
     __tablename__ = "stage_change"  # pyright: ignore[reportAssignmentType]
     id: int | None = Field(default=None, primary_key=True)
@@ -65,6 +66,7 @@ class StageChange(SQLModel, table=True):
     user_id: int | None = None
     suggestion_id: int | None = None
     since: datetime | None = instant(None)
+    before: dict[str, Any] = json_dict()
     undone_at: datetime | None = instant(None)
 
 
@@ -171,9 +173,13 @@ def move_deal(
     amount_minor: int | None = None,
     wake_on: date | None = None,
 ) -> StageChange | None:
-    """Move a deal to a stage; None when it is there already. Raises Invalid (another pipeline's stage)."""
+    """Move a deal to a stage; None when it is there already. The deal's row is locked, so that two who move it at once move
+    it one after the other. Raises Invalid (another pipeline's stage, a negative amount)."""
+    lock(session, deal)
     if stage.pipeline_id != deal.pipeline_id:
         raise Invalid(f"{stage.name!r} is a stage of another pipeline.", "stage")
+    if amount_minor is not None and amount_minor < 0:
+        raise Invalid("A deal's amount is not negative.", "amount")
     if stage.id == deal.stage_id:
         return None
     before = session.get(Stage, deal.stage_id)
@@ -186,6 +192,7 @@ def move_deal(
         user_id=actor.user_id,
         suggestion_id=actor.suggestion_id,
         since=deal.stage_since,
+        before=_remembered(deal),
     )
     session.add(change)
     _enter(deal, stage, since=now, now=now)
@@ -202,11 +209,13 @@ def move_deal(
 
 
 def undo_move(session: Session, change: StageChange, *, actor: Actor, now: datetime) -> Deal:
-    """Take a move back: the deal stands where it stood, since when it stood there. Raises Conflict when it has moved on
-    or the move was taken back before."""
+    """Take a move back: the deal stands where it stood, since when it stood there, with what the move had changed. Raises
+    Conflict when it has moved on or the move was taken back before."""
     deal = session.get(Deal, change.deal_id)
     if deal is None or change.from_stage_id is None:
         raise NotFound("There is nothing to take back.")
+    lock(session, deal)
+    lock(session, change)
     if change.undone_at is not None:
         raise Conflict("This move was taken back before.")
     if deal.stage_id != change.to_stage_id or _latest_change(session, deal) != change.id:
@@ -216,6 +225,7 @@ def undo_move(session: Session, change: StageChange, *, actor: Actor, now: datet
         raise Conflict("That stage no longer exists; move the deal by hand.")
     change.undone_at = now
     _enter(deal, back, since=change.since or now, now=now)
+    _recall(deal, change.before)
     session.add_all([change, deal])
     session.flush()
     payload = move_payload(session, deal, left, back, actor) | {"undo": True}
@@ -224,6 +234,24 @@ def undo_move(session: Session, change: StageChange, *, actor: Actor, now: datet
         event_row("deal.stage_changed", f"{deal.id}:{change.id}:undo", payload, now=now, deal_id=deal.id),
     )
     return deal
+
+
+def stage_at(session: Session, deal: Deal, moment: datetime) -> int:
+    """The stage in which a deal stood at a moment; its first one for earlier moments."""
+    moves = session.exec(
+        select(StageChange)
+        .where(StageChange.deal_id == deal.id, col(StageChange.undone_at).is_(None))
+        .order_by(col(StageChange.at), col(StageChange.id))
+    ).all()
+    passed = [move.to_stage_id for move in moves if move.at <= moment] or [move.to_stage_id for move in moves[:1]]
+    return passed[-1] if passed else deal.stage_id
+
+
+def lock(session: Session, row: SQLModel) -> None:
+    """Read a row again and hold it until the transaction ends (SQLite holds the whole database instead)."""
+    session.add(row)
+    session.flush()
+    session.refresh(row, with_for_update=True)
 
 
 def deal_payload(session: Session, deal: Deal) -> dict[str, Any]:
@@ -270,6 +298,22 @@ def _enter(deal: Deal, stage: Stage, *, since: datetime, now: datetime) -> None:
         deal.close_reason = ""
     if stage.meaning != "fridge":
         deal.wake_on = deal.shelved_from_id = None
+
+
+def _remembered(deal: Deal) -> dict[str, Any]:
+    return {
+        "amount_minor": deal.amount_minor,
+        "close_reason": deal.close_reason,
+        "wake_on": deal.wake_on.isoformat() if deal.wake_on else None,
+        "shelved_from_id": deal.shelved_from_id,
+    }
+
+
+def _recall(deal: Deal, before: dict[str, Any]) -> None:
+    if before:
+        deal.amount_minor, deal.close_reason = before["amount_minor"], before["close_reason"]
+        deal.wake_on = date.fromisoformat(before["wake_on"]) if before["wake_on"] else None
+        deal.shelved_from_id = before["shelved_from_id"]
 
 
 def _latest_change(session: Session, deal: Deal) -> int | None:

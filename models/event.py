@@ -8,7 +8,7 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, update
+from sqlalchemy import bindparam, text, update
 from sqlmodel import Field, Session, SQLModel, col, func, select
 
 from models.db import insert_new, table
@@ -34,6 +34,10 @@ KINDS = (
     "account.needs_reconnect",
     "account.gap_recovered",
 )
+
+
+PLACING = 7_304_021
+"""Name of the advisory lock (Postgres) under which positions are given; on SQLite writers queue anyway."""
 
 
 class Event(SQLModel, table=True):
@@ -78,7 +82,10 @@ def announce(session: Session, *rows: dict[str, Any]) -> None:
 
 
 def place_events(session: Session, limit: int = 500) -> list[Event]:
-    """Give the next positions to events that have none, in order of their ids; the events. One caller at a time."""
+    """Give the next positions to events that have none, in order of their ids; the events. One caller at a time: the
+    others wait until its transaction ends."""
+    if session.connection().dialect.name == "postgresql":
+        session.connection().execute(text(f"SELECT pg_advisory_xact_lock({PLACING})"))
     waiting = session.exec(
         select(Event).where(col(Event.position).is_(None)).order_by(col(Event.id)).limit(limit)
     ).all()

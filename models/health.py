@@ -6,13 +6,13 @@ from datetime import datetime
 from sqlmodel import Session, col, func, select
 
 from models.account import Account, Source, Walk
-from models.ledger import LedgerEntry, summary
+from models.ledger import LedgerEntry, deleted_since, summary
 
 
 @dataclass(frozen=True)
 class LedgerSum:
-    """*in mailbox = logged + held + ignored + internal + owed + unreadable + unopened; missing 0*. Items that were gone
-    before they could be read are no longer in the mailbox and are told apart."""
+    """*in mailbox = logged + held + ignored + internal + owed + unreadable + unopened; missing 0*. What the provider has
+    deleted, read before or not, is no longer in the mailbox and is told apart as ``gone``."""
 
     total: int
     logged: int = 0
@@ -50,7 +50,10 @@ def ledger_sum(session: Session, source_ids: list[int]) -> LedgerSum:
     """The sum of some sources."""
     by_outcome: dict[str, int] = {}
     reasons: dict[str, int] = {}
-    for (outcome, reason), count in summary(session, source_ids).items():
+    left = deleted_since(session, source_ids)
+    for (outcome, reason), every in summary(session, source_ids).items():
+        count = every - left.get((outcome, reason), 0)
+        by_outcome["gone"] = by_outcome.get("gone", 0) + every - count
         by_outcome[outcome] = by_outcome.get(outcome, 0) + count
         if outcome == "ignored":
             reasons[reason] = reasons.get(reason, 0) + count

@@ -71,6 +71,14 @@ class InteractionContact(SQLModel, table=True):
     contact_id: int = Field(foreign_key="contact.id", primary_key=True, index=True, ondelete="CASCADE")
 
 
+class InteractionCompany(SQLModel, table=True):
+    """Which companies it concerns, by their domains or their people: the company's timeline, also without a deal."""
+
+    __tablename__ = "interaction_company"  # pyright: ignore[reportAssignmentType]
+    interaction_id: int = Field(foreign_key="interaction.id", primary_key=True, ondelete="CASCADE")
+    company_id: int = Field(foreign_key="company.id", primary_key=True, index=True, ondelete="CASCADE")
+
+
 class Copy(SQLModel, table=True):
     """An interaction as one mailbox or calendar holds it. ``state``: present | trash | spam | deleted."""
 

@@ -127,6 +127,20 @@ def summary(session: Session, source_ids: Iterable[int]) -> dict[tuple[str, str]
     return {(outcome, reason): count for outcome, reason, count in rows}
 
 
+def deleted_since(session: Session, source_ids: Iterable[int]) -> dict[tuple[str, str], int]:
+    """How many items by (outcome, reason) were accounted for and are no longer in the mailbox."""
+    rows = session.exec(
+        select(LedgerEntry.outcome, LedgerEntry.reason, func.count())
+        .where(
+            col(LedgerEntry.source_id).in_(list(source_ids)),
+            LedgerEntry.state == "deleted",
+            LedgerEntry.outcome != "gone",
+        )
+        .group_by(LedgerEntry.outcome, LedgerEntry.reason)
+    ).all()
+    return {(outcome, reason): count for outcome, reason, count in rows}
+
+
 def retry_unreadable(session: Session, source_ids: Iterable[int], *, now: datetime) -> int:
     """Owe the unreadable items again, from now; how many."""
     entries = table(LedgerEntry)

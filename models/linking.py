@@ -6,7 +6,7 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from models.account import Account
-from models.deal import Deal
+from models.deal import Deal, lock, stage_at
 from models.errors import Conflict, NotFound
 from models.event import announce, event_row
 from models.interaction import Choice, Copy, Held, Interaction, InteractionContact, Link
@@ -17,6 +17,7 @@ from models.privacy import sights
 def choose_deal(session: Session, held: Held, deal_id: int, *, user_id: int, now: datetime) -> Link:
     """A person says which deal a held interaction belongs to. The thread and the contacts learn it, and what else is held
     of the same thread follows. Raises Conflict, NotFound."""
+    lock(session, held)
     if held.state != "open":
         raise Conflict("This item was decided already.")
     deal = _deal(session, deal_id)
@@ -33,6 +34,7 @@ def choose_deal(session: Session, held: Held, deal_id: int, *, user_id: int, now
 
 def choose_none(session: Session, held: Held, *, user_id: int, now: datetime) -> None:
     """A person says that it belongs to no deal: it stays on the contact's timeline. Raises Conflict."""
+    lock(session, held)
     if held.state != "open":
         raise Conflict("This item was decided already.")
     interaction = _interaction(session, held.interaction_id)
@@ -40,25 +42,26 @@ def choose_none(session: Session, held: Held, *, user_id: int, now: datetime) ->
 
 
 def undo_choice(session: Session, held: Held, *, now: datetime) -> None:
-    """Take a choice back: the item is held again, and what it taught is forgotten. Raises Conflict."""
+    """Take a choice back: the item is held again and so is what followed it in its thread; what it taught the thread and the
+    contacts is forgotten. Raises Conflict."""
+    lock(session, held)
     if held.state == "open":
         raise Conflict("This item is not decided.")
     interaction = _interaction(session, held.interaction_id)
-    for link in session.exec(select(Link).where(Link.interaction_id == interaction.id)):
-        _ask_again(session, link.deal_id, now)
-        session.delete(link)
-    for choice in session.exec(select(Choice).where(Choice.kind == "thread", Choice.key == str(interaction.thread_id))):
+    for choice in _taught_by(session, held, interaction):
         session.delete(choice)
-    held.state, held.decided_at, held.decided_by = "open", None, None
-    interaction.held = True
-    _set_outcome(session, interaction, "held", held.reason, now)
-    session.add_all([held, interaction])
+    for other in [held, *_followers(session, held, interaction)]:
+        _hold_again(session, other, now)
     session.flush()
 
 
 def relink(session: Session, interaction: Interaction, deal_id: int, *, user_id: int, now: datetime) -> Link:
-    """Put an interaction on another deal, off the ones it stood on, and remember it for the thread. Raises NotFound."""
+    """Put an interaction on another deal, off the ones it stood on, and remember it for the thread. One that was held is
+    decided by it. Raises NotFound."""
     deal = _deal(session, deal_id)
+    held = session.exec(select(Held).where(Held.interaction_id == interaction.id, Held.state == "open")).first()
+    if held is not None:
+        _settle(session, held, interaction, state="chosen", outcome="logged", user_id=user_id, now=now)
     for link in session.exec(
         select(Link).where(
             Link.interaction_id == interaction.id, col(Link.removed_at).is_(None), Link.deal_id != deal_id
@@ -89,12 +92,12 @@ def unlink(session: Session, interaction: Interaction, deal_id: int, *, now: dat
 def put_on_deal(
     session: Session, interaction: Interaction, deal: Deal, *, rule: str, user_id: int | None, now: datetime
 ) -> Link:
-    """Link by a person's word (again, if it was taken off before)."""
+    """Link by a person's word (again, if it was taken off before), to the stage in which the deal stood at that time."""
     link = session.exec(select(Link).where(Link.interaction_id == interaction.id, Link.deal_id == deal.id)).first()
     why = "chosen by hand" if rule == "person" else "same conversation as one chosen by hand"
     link = link or Link(interaction_id=interaction.id or 0, deal_id=deal.id or 0, rule=rule, made_at=now)
     link.rule, link.score, link.reasons, link.removed_at = rule, 1.0, [why], None
-    link.stage_id, link.made_by, link.made_at = deal.stage_id, user_id, now
+    link.stage_id, link.made_by, link.made_at = stage_at(session, deal, interaction.occurred_at), user_id, now
     session.add(link)
     _ask_again(session, deal.id or 0, now)
     session.flush()
@@ -178,6 +181,46 @@ def _held_alike(session: Session, held: Held, interaction: Interaction) -> list[
             )
         ).all()
     )
+
+
+def _taught_by(session: Session, held: Held, interaction: Interaction) -> list[Choice]:
+    """What this decision taught, as long as no later one has overruled it."""
+    contacts = session.exec(
+        select(InteractionContact.contact_id).where(InteractionContact.interaction_id == interaction.id)
+    ).all()
+    keys = {("thread", str(interaction.thread_id))} | {("contact", str(contact_id)) for contact_id in contacts}
+    found = session.exec(select(Choice).where(col(Choice.key).in_([key for _, key in keys]))).all()
+    return [row for row in found if (row.kind, row.key) in keys and row.made_at == held.decided_at]
+
+
+def _followers(session: Session, held: Held, interaction: Interaction) -> list[Held]:
+    """What was settled together with it, in the same thread."""
+    if interaction.thread_id is None or held.state != "chosen" or held.decided_by is None:
+        return []
+    return list(
+        session.exec(
+            select(Held)
+            .join(Interaction, col(Interaction.id) == Held.interaction_id)
+            .where(
+                Held.state == "chosen",
+                Held.id != held.id,
+                Held.decided_at == held.decided_at,
+                Held.decided_by == held.decided_by,
+                Interaction.thread_id == interaction.thread_id,
+            )
+        ).all()
+    )
+
+
+def _hold_again(session: Session, held: Held, now: datetime) -> None:
+    interaction = _interaction(session, held.interaction_id)
+    for link in session.exec(select(Link).where(Link.interaction_id == interaction.id, col(Link.removed_at).is_(None))):
+        _ask_again(session, link.deal_id, now)
+        session.delete(link)
+    held.state, held.decided_at, held.decided_by = "open", None, None
+    interaction.held = True
+    _set_outcome(session, interaction, "held", held.reason, now)
+    session.add_all([held, interaction])
 
 
 def _settle(

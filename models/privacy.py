@@ -51,10 +51,15 @@ def decide_sight(*, viewer_id: int | None, held: bool, override: str, copies: It
         return Sight("full")
     if held or not copies:
         return Sight("none")
-    level = max((copy.visibility for copy in copies), key=lambda name: RANK.get(name, 0))
-    if override and RANK.get(override, 0) < RANK[level]:
-        level = override
+    level = max((_known(copy.visibility) for copy in copies), key=RANK.__getitem__)
+    if override and RANK[_known(override)] < RANK[level]:
+        level = _known(override)
     return Sight(level)
+
+
+def _known(level: str) -> str:
+    """A level; what is none shows nothing."""
+    return level if level in RANK else "none"
 
 
 def sights(session: Session, interactions: Iterable[Interaction], viewer_id: int | None) -> dict[int, Sight]:

@@ -16,7 +16,7 @@ from models.addresses import same_mailbox
 from models.contact import Contact, ContactAddress
 from models.db import chunks, table
 from models.deal import Deal, DealContact
-from models.interaction import Interaction, InteractionContact
+from models.interaction import Interaction, InteractionCompany, InteractionContact
 from models.keyring import Keyring, hasher
 from models.ledger import LedgerEntry, LedgerHash, reopen_hashes
 
@@ -47,21 +47,27 @@ def domain_added(session: Session, keyring: Keyring, domain: str, now: datetime)
 
 
 def deal_changed(session: Session, deal_id: int, now: datetime) -> None:
-    """A deal is new, or has new people or another company: what is stored of its people is decided again."""
+    """A deal is new, or has new people or another company: what is stored of its people, of its company's domains and of
+    their conversations is decided again."""
     deal = session.get(Deal, deal_id)
     if deal is None:
         return
     people = set(session.exec(select(DealContact.contact_id).where(DealContact.deal_id == deal_id)).all())
+    ids: set[int] = set()
     if deal.company_id is not None:
         people |= set(session.exec(select(Contact.id).where(Contact.company_id == deal.company_id)).all()) - {None}
-    ids: set[int] = set()
+        ids |= set(
+            session.exec(
+                select(InteractionCompany.interaction_id).where(InteractionCompany.company_id == deal.company_id)
+            ).all()
+        )
     for part in chunks(people):
         ids |= set(
             session.exec(
                 select(InteractionContact.interaction_id).where(col(InteractionContact.contact_id).in_(part))
             ).all()
         )
-    _rematch(session, ids, now)
+    _rematch(session, ids | _same_threads(session, ids), now)
 
 
 def search_for(session: Session, terms: Iterable[str], now: datetime) -> None:
@@ -82,6 +88,17 @@ def search_for(session: Session, terms: Iterable[str], now: datetime) -> None:
         session.add(Walk(source_id=source.id or 0, kind="people", state={"terms": wanted}, created_at=now))
         source.next_sync_at = now
         session.add(source)
+
+
+def _same_threads(session: Session, interaction_ids: Iterable[int]) -> set[int]:
+    found: set[int] = set()
+    for part in chunks(interaction_ids):
+        threads = select(Interaction.thread_id).where(
+            col(Interaction.id).in_(part), col(Interaction.thread_id).is_not(None)
+        )
+        rows = session.exec(select(Interaction.id).where(col(Interaction.thread_id).in_(threads)))
+        found |= {interaction_id for interaction_id in rows if interaction_id is not None}
+    return found
 
 
 def _stored_with(session: Session, hashes: list[bytes]) -> set[int]:

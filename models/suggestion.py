@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Index, text
 from sqlmodel import Field, Session, SQLModel, col, select
 
-from models.deal import Actor, Deal, StageChange, deal_payload, move_deal, undo_move
+from models.deal import Actor, Deal, StageChange, deal_payload, lock, move_deal, undo_move
 from models.errors import Conflict, Invalid, NotFound
 from models.event import announce, event_row
 from models.fields import instant, json_list
@@ -86,8 +86,8 @@ def accept(
     wake_on: date | None = None,
 ) -> Deal:
     """Move the deal as proposed (or to another ``stage``). Raises Conflict when it was decided before, when the deal has
-    moved since, or when the stage now means something else."""
-    deal = session.get(Deal, suggestion.deal_id)
+    moved since, or when the stage now means something else. Of two who decide at once one gets the Conflict."""
+    deal = _locked(session, suggestion)
     target = stage or session.get(Stage, suggestion.to_stage_id)
     if deal is None or target is None:
         raise NotFound("The deal or the stage no longer exists.")
@@ -118,6 +118,7 @@ def accept(
 
 def undo_acceptance(session: Session, suggestion: Suggestion, *, actor_id: int, now: datetime) -> Deal:
     """Take an acceptance back: the deal returns and the suggestion is open again. Raises Conflict."""
+    _locked(session, suggestion)
     if suggestion.state != "accepted":
         raise Conflict("This suggestion is not accepted.")
     change = session.exec(
@@ -134,9 +135,9 @@ def undo_acceptance(session: Session, suggestion: Suggestion, *, actor_id: int, 
 
 def dismiss(session: Session, suggestion: Suggestion, *, actor_id: int, now: datetime, why: str = "") -> None:
     """Say no; the same evidence will not be brought up again. Raises Conflict."""
+    deal = _locked(session, suggestion)
     if suggestion.state != "open":
         raise Conflict(f"This suggestion is {suggestion.state} already.")
-    deal = session.get(Deal, suggestion.deal_id)
     if deal is None:
         raise NotFound("The deal no longer exists.")
     _decide(suggestion, "dismissed", actor_id, now)
@@ -149,9 +150,9 @@ def dismiss(session: Session, suggestion: Suggestion, *, actor_id: int, now: dat
 
 def undo_dismissal(session: Session, suggestion: Suggestion) -> None:
     """Open a dismissed suggestion again. Raises Conflict."""
+    deal = _locked(session, suggestion)
     if suggestion.state != "dismissed":
         raise Conflict("This suggestion is not dismissed.")
-    deal = session.get(Deal, suggestion.deal_id)
     if deal is None or deal.version != suggestion.deal_version:
         raise Conflict("The deal has moved since; there is nothing to bring back.")
     _reopen(session, suggestion, deal)
@@ -227,7 +228,7 @@ def open_suggestion(session: Session, deal_id: int) -> Suggestion | None:
 
 def evidence_key(meaning: str, evidence: list[dict[str, Any]], deal: Deal) -> str:
     """What makes evidence the same: the interactions and rules it rests on; for silence, the touch it counts from."""
-    parts = sorted(f"{item['interaction_id']}/{item['rule']}" for item in evidence)
+    parts = sorted({f"{item['interaction_id']}/{item['rule']}" for item in evidence})
     since = f"@{deal.customer_touch_at or deal.stage_since:%Y%m%d%H%M}" if not parts else ""
     return f"{meaning}:{','.join(parts)}{since}"[:500]
 
@@ -247,6 +248,15 @@ def suggestion_payload(session: Session, suggestion: Suggestion, deal: Deal) -> 
         "wake_on": suggestion.wake_on.isoformat() if suggestion.wake_on else None,
         "evidence": [{k: item[k] for k in ("interaction_id", "rule")} for item in suggestion.evidence],
     }
+
+
+def _locked(session: Session, suggestion: Suggestion) -> Deal | None:
+    """The suggestion's deal; both rows read again and held, the deal first."""
+    deal = session.get(Deal, suggestion.deal_id)
+    if deal is not None:
+        lock(session, deal)
+    lock(session, suggestion)
+    return deal
 
 
 def _decide(suggestion: Suggestion, state: str, actor_id: int, now: datetime) -> None:

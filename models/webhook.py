@@ -10,7 +10,7 @@ from sqlmodel import Field, Session, SQLModel, UniqueConstraint, col, select
 
 from models.account import lease_owner
 from models.db import insert_new, table
-from models.errors import Invalid, NotFound
+from models.errors import Conflict, Invalid, NotFound
 from models.event import KINDS, Event
 from models.fields import instant, json_dict, sealed
 from models.keyring import Keyring
@@ -135,6 +135,22 @@ def plan_deliveries(session: Session, pairs: list[tuple[Webhook, Event]], *, now
 def claim_due_deliveries(session: Session, *, now: datetime, seconds: float, limit: int) -> list[tuple[int, str]]:
     """Lease deliveries that are due: (id, owner). Of one deal and one webhook only the earliest pending goes, so that a
     receiver sees a deal's events in order."""
+    deliveries = table(Delivery)
+    won = []
+    for delivery_id in session.connection().execute(due_deliveries(now).limit(limit)).scalars().all():
+        owner = lease_owner()
+        claimed = session.connection().execute(
+            update(deliveries)
+            .where(deliveries.c.id == delivery_id, _free(now), deliveries.c.state == "pending")
+            .values(lease_owner=owner, lease_until=now + timedelta(seconds=seconds))
+        )
+        if claimed.rowcount == 1:
+            won.append((delivery_id, owner))
+    return won
+
+
+def due_deliveries(now: datetime) -> Any:
+    """The ids of the deliveries that may be claimed now, in order of the feed."""
     deliveries, hooks = table(Delivery), table(Webhook)
     earlier = deliveries.alias("earlier")
     blocked = (
@@ -147,32 +163,24 @@ def claim_due_deliveries(session: Session, *, now: datetime, seconds: float, lim
         )
         .exists()
     )
-    free = or_(deliveries.c.lease_until.is_(None), deliveries.c.lease_until <= now)
-    due = (
+    return (
         select(deliveries.c.id)
         .join(hooks, hooks.c.id == deliveries.c.webhook_id)
         .where(
             deliveries.c.state == "pending",
             deliveries.c.next_attempt_at <= now,
-            free,
+            _free(now),
             hooks.c.paused_at.is_(None),
             hooks.c.deleted_at.is_(None),
             ~blocked,
         )
         .order_by(deliveries.c.position)
-        .limit(limit)
     )
-    won = []
-    for delivery_id in session.connection().execute(due).scalars().all():
-        owner = lease_owner()
-        claimed = session.connection().execute(
-            update(deliveries)
-            .where(deliveries.c.id == delivery_id, free, deliveries.c.state == "pending")
-            .values(lease_owner=owner, lease_until=now + timedelta(seconds=seconds))
-        )
-        if claimed.rowcount == 1:
-            won.append((delivery_id, owner))
-    return won
+
+
+def _free(now: datetime) -> Any:
+    deliveries = table(Delivery)
+    return or_(deliveries.c.lease_until.is_(None), deliveries.c.lease_until <= now)
 
 
 def record_attempt(
@@ -213,10 +221,13 @@ def record_attempt(
 
 
 def redeliver(session: Session, delivery_id: int, *, now: datetime) -> Delivery:
-    """Ask for one more send of the same event under the same id. Raises NotFound."""
+    """Ask for one more send of the same event under the same id. Raises NotFound, Conflict (the subscription ended)."""
     delivery = session.get(Delivery, delivery_id)
-    if delivery is None:
+    hook = session.get(Webhook, delivery.webhook_id) if delivery else None
+    if delivery is None or hook is None:
         raise NotFound("There is no such delivery.")
+    if hook.deleted_at is not None:
+        raise Conflict("This subscription has ended; nothing is sent to it any more.")
     delivery.state, delivery.next_attempt_at, delivery.attempts = "pending", now, 0
     session.add(delivery)
     return delivery

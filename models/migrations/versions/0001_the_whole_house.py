@@ -438,6 +438,17 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_interaction_contact_contact_id"), ["contact_id"], unique=False)
 
     op.create_table(
+        "interaction_company",
+        sa.Column("interaction_id", sa.Integer(), nullable=False),
+        sa.Column("company_id", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["company_id"], ["company.id"], ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["interaction_id"], ["interaction.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("interaction_id", "company_id"),
+    )
+    with op.batch_alter_table("interaction_company", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_interaction_company_company_id"), ["company_id"], unique=False)
+
+    op.create_table(
         "source",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("account_id", sa.Integer(), nullable=False),
@@ -590,6 +601,7 @@ def upgrade() -> None:
         sa.Column("user_id", sa.Integer(), nullable=True),
         sa.Column("suggestion_id", sa.Integer(), nullable=True),
         sa.Column("since", models.fields.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("before", sa.JSON(), nullable=False),
         sa.Column("undone_at", models.fields.UtcDateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["deal_id"], ["deal.id"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id"),
@@ -716,6 +728,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_source_account_id"))
 
     op.drop_table("source")
+    with op.batch_alter_table("interaction_company", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_interaction_company_company_id"))
+
+    op.drop_table("interaction_company")
     with op.batch_alter_table("interaction_contact", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_interaction_contact_contact_id"))
 
