@@ -148,6 +148,7 @@ def _worker(house: House) -> Iterator[None]:
 
     surroundings = house.work()
     actors.bind(surroundings)
+    actors.declare(broker)
     embedded = EmbeddedWorker(broker, threads=house.settings.workers)
     scheduler = Scheduler(surroundings, actors.enqueue)
     embedded.start()

@@ -78,7 +78,7 @@ def _synced(
     owner = addresses[0]
     box = world.mailbox(owner)
     for raw, labels, at in _mails(folder, mailbox):
-        box.deliver(raw, labels=labels, at=at)
+        box.deliver(raw, labels=labels, at=at.timestamp(), history=False)
     with sandbox.serve(world) as server, tempfile.TemporaryDirectory() as temporary:
         house = building.open_house(
             data_dir=Path(temporary),

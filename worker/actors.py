@@ -59,6 +59,13 @@ def _keep_up() -> None:
             _upkeep.release()
 
 
+def declare(broker: dramatiq.Broker) -> None:
+    """Move the actors to a broker: the module is imported once, but a process may open more than one house."""
+    for actor in ACTORS.values():
+        actor.broker = broker
+        broker.declare_actor(actor)
+
+
 ACTORS = {"sync_source": sync_source, "deliver": deliver, "upkeep": upkeep}
 
 
