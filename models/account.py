@@ -305,3 +305,34 @@ def _due_directory(session: Session, account_id: int, now: datetime) -> None:
     session.add(directory)
     session.flush()
     request_sync(session, account_id, now=now)
+
+
+def request_audit(session: Session, account_id: int, *, now: datetime) -> int:
+    """Ask for a comparison of every mailbox and calendar of an account with the ledger; how many sources. One that is
+    being audited is not asked twice. Raises NotFound."""
+    account = session.get(Account, account_id)
+    if account is None or account.disconnected_at is not None:
+        raise NotFound("There is no such account.")
+    sources = session.exec(
+        select(Source).where(
+            Source.account_id == account_id,
+            Source.kind != "directory",
+            col(Source.selected),
+            col(Source.gone_at).is_(None),
+        )
+    ).all()
+    ids = [source.id for source in sources]
+    under_way = set(session.exec(open_audits(ids)).all())
+    for source in sources:
+        if source.id not in under_way:
+            session.add(Walk(source_id=source.id or 0, kind="audit", created_at=now))
+        source.next_sync_at = now
+        session.add(source)
+    return len(sources)
+
+
+def open_audits(source_ids: Iterable[int | None]) -> Any:
+    """The ids of the sources among these that are being audited."""
+    return select(Walk.source_id).where(
+        col(Walk.source_id).in_(list(source_ids)), Walk.kind == "audit", col(Walk.done_at).is_(None)
+    )

@@ -159,3 +159,42 @@ def _nobody() -> str:
     global _nobody_hash
     _nobody_hash = _nobody_hash or _passwords.hash(secrets.token_urlsafe(16))
     return _nobody_hash
+
+
+def change_role(session: Session, user: User, role: str) -> None:
+    """Give somebody another role. Raises Invalid, Conflict (the last administrator)."""
+    if role not in ROLES:
+        raise Invalid(f"A role is one of {', '.join(ROLES)}.", "role")
+    if user.role == "admin" and role != "admin":
+        _require_other_admin(session, user)
+    user.role = role
+    session.add(user)
+
+
+def disable_user(session: Session, user: User, *, now: datetime) -> None:
+    """Nobody comes in as this person any more, by session or key; what they did stays. Raises Conflict (the last
+    administrator)."""
+    if user.role == "admin":
+        _require_other_admin(session, user)
+    user.disabled_at = user.disabled_at or now
+    session.add(user)
+    for row in session.exec(select(WebSession).where(WebSession.user_id == user.id)):
+        session.delete(row)
+
+
+def enable_user(session: Session, user: User) -> None:
+    """Let a disabled person in again."""
+    user.disabled_at = None
+    session.add(user)
+
+
+def revoke_key(session: Session, key: ApiKey, *, now: datetime) -> None:
+    """A key opens nothing any more."""
+    key.revoked_at = key.revoked_at or now
+    session.add(key)
+
+
+def _require_other_admin(session: Session, user: User) -> None:
+    others = select(User.id).where(User.role == "admin", col(User.disabled_at).is_(None), User.id != user.id)
+    if session.exec(others).first() is None:
+        raise Conflict("This is the last administrator. Make somebody else one first.")
