@@ -258,3 +258,10 @@ def _drop_pending(session: Session, webhook_id: int) -> None:
 
 def _base64(raw: bytes) -> str:
     return base64.b64encode(raw).decode()
+
+
+def pause_webhook(session: Session, webhook: Webhook, *, now: datetime, reason: str) -> None:
+    """Send nothing for now; what happens meanwhile waits until it is resumed."""
+    if webhook.paused_at is None:
+        webhook.paused_at, webhook.paused_reason = now, reason
+        session.add(webhook)
