@@ -120,7 +120,7 @@ def any_url(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def keyring() -> Keyring:
-    return Keyring(["a key for tests, long enough"])
+    return Keyring(["a-key-for-tests-long-enough"])
 
 
 def _opened(url: str, keyring: Keyring) -> Iterator[Database]:
@@ -165,7 +165,7 @@ def make_house(tmp_path: Path, sqlite_url: str, server: sandbox.Server) -> Itera
     opened: list[building.House] = []
 
     def make(**overrides: Any) -> building.House:
-        given = {"database_url": sqlite_url, "secret_key": "a key for tests, long enough"} | overrides
+        given = {"database_url": sqlite_url, "secret_key": "a-key-for-tests-long-enough"} | overrides
         house = building.open_house(**support.settings(tmp_path / "data", server, **given))
         opened.append(house)
         return house

@@ -61,7 +61,7 @@ def mail(
     **headers: str,
 ) -> bytes:
     """An e-mail as bytes. ``reply_to`` is the Message-ID it answers; other headers by keyword (``List_Id="..."``)."""
-    message = EmailMessage(policy=SMTP.clone(max_line_length=0))
+    message = EmailMessage(policy=SMTP.clone(max_line_length=200))
     message["From"] = sender
     message["To"] = to if isinstance(to, str) else ", ".join(to)
     if cc:
