@@ -22,8 +22,8 @@ _QUOTED = re.compile(r'"(?:[^"\\\x00-\x08\x0a-\x1f]|\\.)*"')
 _DOMAIN = re.compile(
     r"[A-Za-z0-9_\u0080-\U0010ffff](?:[A-Za-z0-9_.\-\u0080-\U0010ffff]*[A-Za-z0-9\u0080-\U0010ffff])?\.?"
 )
-_PLAIN = re.compile(r"[^\"();:\\<>,]*(?:<[^\"();:\\<>,]*>)?\s*(?:,[^\"();:\\<>,]*(?:<[^\"();:\\<>,]*>)?\s*)*")
-"""A list without quotes, comments or groups, which plain splitting reads right."""
+_INVOLVED = re.compile(r"[\"();:\\]|<[^<>,]*,")
+"""What plain splitting at commas would read wrong: quotes, comments, groups, a comma inside angle brackets."""
 _SPACES = re.compile(r"\s+")
 
 
@@ -100,11 +100,11 @@ def _mailboxes(text: str) -> Iterator[tuple[str, str]]:
 
 def _split(text: str) -> Iterator[str]:
     """Cut at commas and semicolons outside of quotes, comments and angle brackets; a group's name is dropped."""
-    if _PLAIN.fullmatch(text):
+    if not _INVOLVED.search(text):
         yield from text.split(",")
         return
     piece: list[str] = []
-    quoted = angle = False
+    quoted = angle = addressed = False
     comment = 0
     index = 0
     while index < len(text):
@@ -125,13 +125,15 @@ def _split(text: str) -> Iterator[str]:
                     angle = True
                 elif char == ">":
                     angle = False
-                elif char == ":" and not angle and "@" not in "".join(piece):
+                elif char == "@":
+                    addressed = True
+                elif char == ":" and not angle and not addressed:
                     piece = []
                     index += 1
                     continue
                 elif char in ",;" and not angle:
                     yield "".join(piece)
-                    piece = []
+                    piece, addressed = [], False
                     index += 1
                     continue
         piece.append(char)

@@ -34,7 +34,10 @@ def read_body(root: Part) -> Body:
 
 
 def _chosen(root: Part) -> tuple[Part | None, Part | None]:
-    """The first text/plain and the first text/html part that are the message's own, not attached."""
+    """The first text/plain and the first text/html part that are the message's own, not attached. A message whose structure
+    is broken (a multipart without parts) is read as it stands."""
+    if not root.children and root.data and root.mime.startswith(("multipart/", "message/")):
+        return root, None
     plain = html = None
     stack = [root]
     while stack:

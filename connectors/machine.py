@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from connectors.items import Machine, Party
 from connectors.parts import Part, parameters
+from connectors.words import decode_bytes
 
 _BOUNCE_SENDER = re.compile(r"^(mailer-daemon|postmaster|mail-daemon|mailerdaemon|mdaemon|bounces?([+=-].*)?)$", re.I)
 _ROBOT_SENDER = re.compile(
@@ -34,12 +35,17 @@ _AUTO_SUBJECT = re.compile(
     r"fuera de (la )?oficina|risposta automatica|resposta automática|自动回复|自動回覆|ooo:|on vacation)",
     re.I,
 )
-_RECEIPT_SUBJECT = re.compile(r"^\s*(read|gelesen|gelezen|lu|leído|letto)\s*:", re.I)
-_BULK_FOOTER = re.compile(
-    r"unsubscribe|opt[- ]?out|abmelden|abbestellen|se désinscrire|désabonner|darse de baja|uitschrijven|afmelden|退订|"
-    r"to be removed from (this|our)|remove you(rself)? from|view (this email )?in (your|a) browser",
+_AUTO_PREFIX = re.compile(
+    r"\s*(auto(matic|mated|matische)[ -]?(reply|response|antwort)|autoreply|auto[ -](reply|response)\s*(:|$))", re.I
+)
+_UNDELIVERED = re.compile(
+    r"(could|can|was|were|has|have)( ?n[o']t|not) (be|been|yet been)? ?delivered|unable to deliver|undeliverable|non-deliver|"
+    r"delivery (to the following|has failed|failed)|did not reach|returned to sender|failed recipients?|"
+    r"user unknown|unknown user|no such user|\b5\d\d[ -]5\.\d\.\d|could not be sent|errors? (delivering|while delivering)",
     re.I,
 )
+_RECEIPT_SUBJECT = re.compile(r"^\s*(read|gelesen|gelezen|lu|leído|letto)\s*:", re.I)
+_QUOTED_HEAD = re.compile(r"^(received|return-path|message-id):\s", re.I | re.M)
 _BULK_WORDS = {"bulk": "bulk", "junk": "bulk", "list": "list", "auto_reply": "auto_reply"}
 
 
@@ -91,7 +97,7 @@ def _calendar(headers: Mapping[str, str], parties: Sequence[Party], root: Part |
 def _bounce(headers: Mapping[str, str], parties: Sequence[Party], root: Part | None, subject: str) -> _Found:
     if "x-failed-recipients" in headers:
         return "bounce", "X-Failed-Recipients"
-    local = _sender_local(parties)
+    local = _sender_local(parties) or _nameless_sender(headers)
     empty_path = headers.get("return-path", "x").strip() in ("<>", "< >")
     if _BOUNCE_SENDER.match(local) and (
         _BOUNCE_SUBJECT.search(subject) or empty_path or not local.startswith("bounce")
@@ -103,8 +109,10 @@ def _bounce(headers: Mapping[str, str], parties: Sequence[Party], root: Part | N
         return "bounce", "Return-Path: <> and the subject"
     if root is not None and any(part.mime == "message/delivery-status" for part in root.walk()):
         return "bounce", "a delivery status part"
-    if not parties and _BOUNCE_SUBJECT.search(subject):
+    if not _sender_local(parties) and _BOUNCE_SUBJECT.search(subject):
         return "bounce", "the subject of a mail system"
+    if (empty_path or _BOUNCE_SUBJECT.match(subject.strip())) and _returns_mail(root):
+        return "bounce", "a returned mail and the words of a mail system"
     return None
 
 
@@ -123,6 +131,7 @@ def _auto_reply(headers: Mapping[str, str], parties: Sequence[Party], root: Part
         "x-auto-reply",
         "x-mail-autoreply",
         "x-autoreply-from",
+        "x-vacation",
     ):
         if headers.get(name, "no").strip().lower() not in ("no", "false"):
             return "auto_reply", name
@@ -132,7 +141,7 @@ def _auto_reply(headers: Mapping[str, str], parties: Sequence[Party], root: Part
             return "auto_reply", "an automatic subject and header"
         if headers.get("return-path", "x").strip() in ("<>", "< >"):
             return "auto_reply", "Return-Path: <> and the subject"
-        if re.match(r"\s*(auto(matic|mated|matische)[ -]?(reply|response|antwort)|autoreply)", subject, re.I):
+        if _AUTO_PREFIX.match(subject):
             return "auto_reply", "the subject of an automatic reply"
     if headers.get("precedence", "").strip().lower() == "auto_reply":
         return "auto_reply", "Precedence: auto_reply"
@@ -188,14 +197,21 @@ def _bulk(headers: Mapping[str, str], parties: Sequence[Party], root: Part | Non
     return None
 
 
-def has_bulk_footer(text: str) -> bool:
-    """Whether a text ends as bulk mail does (a way to unsubscribe). A weak sign: used with others only."""
-    return bool(_BULK_FOOTER.search(text[-1500:]))
+def _returns_mail(root: Part | None) -> bool:
+    """Whether a message says that something was not delivered and carries a mail along, or begins with a mail's headers."""
+    parts = root.walk() if root is not None else []
+    own = next((part for part in parts if part.mime.startswith("text/") and part.data), None)
+    if own is None:
+        return False
+    text = decode_bytes((own.data or b"")[:8_000], own.charset)
+    carries = any(part.mime in ("message/rfc822", "text/rfc822-headers") for part in parts)
+    return bool(_UNDELIVERED.search(text[:3_000])) and (carries or bool(_QUOTED_HEAD.search(text)))
 
 
-def is_bounce_text(subject: str) -> bool:
-    """Whether a subject is a mail system's."""
-    return bool(_BOUNCE_SUBJECT.search(subject))
+def _nameless_sender(headers: Mapping[str, str]) -> str:
+    """What a From without an address says, as mail systems write it: ``MAILER-DAEMON``, ``Mail Delivery <MAILER-DAEMON>``."""
+    words = re.findall(r"[\w-]+", headers.get("from", "")[:200])
+    return next((word for word in words if _BOUNCE_SENDER.match(word)), "")
 
 
 def _sender_local(parties: Sequence[Party]) -> str:

@@ -40,7 +40,11 @@ def read_message(
     parties = addresses.parse_all(headers)
     subject = clean_subject(first.get("subject", ""))
     kind, reason = machine.judge(first, parties, root, subject, outbound=outbound)
-    bounced, bounce_of = bounces.returned(root, first.get("x-failed-recipients", "")) if kind == "bounce" else ((), "")
+    bounced: tuple[str, ...] = ()
+    bounce_of = ""
+    if kind == "bounce":
+        known = [party.address for party in parties]
+        bounced, bounce_of = bounces.returned(root, first.get("x-failed-recipients", ""), known)
     body = None
     if with_body and root is not None:
         from connectors.body import read_body

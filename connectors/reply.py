@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from connectors.html_text import CUT
 
 MOST_LINES = 6000
+MOST_SIGNED = 40
+"""Filled lines below a signature mark from which on it is no signature."""
+_BLANKS = re.compile(r"[ \t]{2,}")
 _WROTE = (
     r"wrote|writes|said|schrieb|schrieben|geschrieben|schreef|heeft (?:het )?volgende geschreven|a écrit|ha escrito|escribió|"
     r"ha scritto|scrisse|escreveu|skrev|skreiv|kirjoitti|napisał(?:\(a\)|a)?|napsal(?:\(a\)|a)?|írta|a scris|написал\w*|пишет|пише|писал\w*|"
@@ -126,15 +129,20 @@ def _without_earlier(lines: list[str]) -> tuple[list[str], bool]:
             if _quoted_follows(lines, rest):
                 index = rest
                 continue
-            return out, forwards or bool(_FORWARD_START.match(line)) or "forward" in line.lower()
-        out.append(line)
+            return out, forwards or bool(_FORWARD_START.match(_told(line))) or "forward" in line.lower()
+        out.append(lines[index])
         index += 1
     return out, forwards
 
 
+def _told(line: str) -> str:
+    """A line as it is compared: its start, blank space run together, so that no pattern works on it for long."""
+    return _BLANKS.sub(" ", line[:600])
+
+
 def _introduces(lines: list[str], index: int) -> int:
     """How many lines, from here, introduce an earlier mail; 0 when none do."""
-    line = lines[index]
+    line = _told(lines[index])
     if not line.strip():
         return 0
     if _ORIGINAL.match(line) or _FORWARD_START.match(line):
@@ -224,13 +232,15 @@ def _drop_attribution(out: list[str]) -> list[str]:
 
 def _without_signature(lines: list[str]) -> tuple[list[str], list[str]]:
     """Split at the signature mark, the device line, or the closing; disclaimers at the end belong below."""
+    filled = sum(1 for line in lines if line.strip())
     for index, line in enumerate(lines):
-        if _SIGNATURE.match(line.rstrip("\n")) and index and _short_rest(lines[index + 1 :]):
+        filled -= bool(line.strip())
+        if index and filled <= MOST_SIGNED and _SIGNATURE.match(line):
             return lines[:index], lines[index + 1 :]
     end = len(lines)
     cut = end
     for index in range(end - 1, -1, -1):
-        if _DEVICE.match(lines[index]):
+        if _DEVICE.match(_told(lines[index])):
             cut = index
         elif lines[index].strip() and cut - index > 14:
             break
@@ -254,10 +264,6 @@ def _after_name(lines: list[str], closing: int) -> int:
                 else closing + 1
             )
     return len(lines)
-
-
-def _short_rest(rest: list[str]) -> bool:
-    return sum(1 for line in rest if line.strip()) <= 40
 
 
 def _without_disclaimer(lines: list[str]) -> list[str]:
@@ -284,7 +290,7 @@ def _closing_at(lines: list[str]) -> int | None:
     """Where a closing formula begins that only a short block follows (name, title, phone, address)."""
     filled = [index for index, line in enumerate(lines) if line.strip()]
     for index in filled[-12:]:
-        if _CLOSING.match(lines[index]) and index > 0:
+        if index > 0 and _CLOSING.match(_told(lines[index])):
             below = [lines[i] for i in filled if i > index]
             if (
                 all(len(line) <= 90 for line in below)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from connectors.errors import TryLater
 
 WINDOW = 60.0
+_OWN_PACE = "Our own pace for this mailbox is used up; it goes on by itself."
 
 
 class Throttle:
@@ -37,17 +38,18 @@ class Throttle:
 
     def spend(self, units: int, *, urgent: bool = False) -> None:
         """Wait until ``units`` may be spent and write them down. Raises TryLater when that takes too long."""
-        if self.parent is not None:
-            self.parent.spend(units, urgent=urgent)
         waited = 0.0
-        while True:
-            wait = self._try(units, urgent)
-            if wait <= 0:
-                return
+        while (wait := self._try(units, urgent)) > 0:
             if waited + wait > self.patience:
-                raise TryLater("budget", "Our own pace for this mailbox is used up; it goes on by itself.", after=wait)
+                raise TryLater("budget", _OWN_PACE, after=wait, throttled=True)
             self._sleep(wait)
             waited += wait
+        if self.parent is not None:
+            try:
+                self.parent.spend(units, urgent=urgent)
+            except TryLater:
+                self._give_back(units)
+                raise
 
     def penalise(self, seconds: float) -> None:
         """Spend nothing for a while, because the provider said so."""
@@ -69,6 +71,16 @@ class Throttle:
                 self.spent_total += units
                 return 0.0
             return self._until_free(now, self._inside + units - allowed)
+
+    def _give_back(self, units: int) -> None:
+        """What the meter above did not allow was not spent."""
+        with self._lock:
+            for index in range(len(self._spent) - 1, -1, -1):
+                if self._spent[index][1] == units:
+                    del self._spent[index]
+                    self._inside -= units
+                    self.spent_total -= units
+                    return
 
     def _until_free(self, now: float, needed: int) -> float:
         freed = 0

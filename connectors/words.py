@@ -37,17 +37,23 @@ def decode_words(text: str) -> str:
 
 
 def decode_bytes(raw: bytes, charset: str) -> str:
-    """Bytes as text: the declared charset, then UTF-8, then Windows-1252. Never raises."""
-    for name in (_known(charset), "utf-8"):
+    """Bytes as text: the declared charset, then UTF-8, then Windows-1252. A few broken bytes are marked, and a character
+    that was cut at the end is left out, without changing the rest. Never raises."""
+    known = _known(charset)
+    for name in (known, "utf-8"):
         if name:
             try:
                 return raw.decode(name)
+            except UnicodeDecodeError as error:
+                if name == "utf-8" and error.start >= max(1, len(raw) - 3):
+                    return raw[: error.start].decode(name)
             except (UnicodeError, LookupError, ValueError):
                 continue
-    name = _known(charset)
-    if name and name not in ("ascii", "utf-8"):
-        return raw.decode(name, "replace")
-    return raw.decode("cp1252", "replace")
+    if known and known not in ("ascii", "utf-8"):
+        return raw.decode(known, "replace")
+    marked = raw.decode("utf-8", "replace")
+    beyond = sum(not letter.isascii() for letter in marked)
+    return marked if beyond > 2 * marked.count("\ufffd") else raw.decode("cp1252", "replace")
 
 
 def _known(charset: str) -> str:

@@ -17,6 +17,8 @@ from connectors.items import Unreadable
 from connectors.throttle import Pace
 
 ROUNDS = 4
+OWN_PACE = "budget"
+"""The code of a wait that our own meter asks for: no complaint of the provider's."""
 LONGEST_PAUSE = 5.0
 """Seconds that are waited here; a longer wait goes back to the worker, the thread being free meanwhile."""
 
@@ -78,13 +80,12 @@ class Batch:
                 else:
                     last[key] = found
                     if isinstance(found, TryLater) and found.throttled:
-                        complaint = True
+                        complaint = complaint or found.code != OWN_PACE
                         pause = max(pause, found.after)
                     elif not isinstance(found, TryLater):
                         pause = LONGEST_PAUSE + 1
             self._pace.complaint() if complaint else self._pace.clean()
             if pause > LONGEST_PAUSE:
-                self._client.budget.penalise(pause if complaint else 0.0)
                 return pause
         return pause
 
@@ -100,7 +101,10 @@ class Batch:
             else:
                 outcome[key] = _checked(answer)
 
-        self._client.budget.spend(units * len(part), urgent=urgent)
+        try:
+            self._client.budget.spend(units * len(part), urgent=urgent)
+        except TryLater as slow:
+            return dict.fromkeys(part, slow)
         try:
             if len(part) == 1:
                 answer = requests[part[0]]().execute(http=self._client.http, num_retries=0)
@@ -111,11 +115,9 @@ class Batch:
             batch.execute(http=self._client.http)
         except Exception as error:  # noqa: BLE001  (the library throws what it likes; each becomes the ids' own fault)
             fault = self._client.fault(error)
-            if isinstance(fault, TryLater) and fault.code == "bad_request":
-                self._pace.complaint()
+            if isinstance(fault, TryLater) and fault.code == "bad_request" and len(part) > 1:
                 fault = TryLater("batch_refused", fault.sentence, throttled=True)
-            if len(part) == 1 or not outcome:
-                return dict.fromkeys(part, fault)
+            return {key: outcome.get(key, fault) for key in part}
         return outcome
 
     def _give_up(

@@ -2,7 +2,8 @@
 
 Masters and exceptions are listed (``singleEvents=false``) with a sync token; the occurrences of a changed series are asked
 for in a sliding window. The cursor carries what is needed to go on: sync token or page token, the window's end, and the
-series that are alive, so that the window can slide.
+series that are alive with their occurrences in the window: so the window can slide, and an occurrence that a changed series
+no longer has (moved as a whole, cut short, split in two, deleted) ends by name, since Google does not report it.
 """
 
 from __future__ import annotations
@@ -21,10 +22,15 @@ from connectors.items import Item, Meeting, Page, Party, Response, Unreadable
 BACK, AHEAD = timedelta(days=30), timedelta(days=60)
 FIRST_BACK = timedelta(days=365)
 PAGE = 250
+MOST_PAGES = 40
 SLIDE = timedelta(days=1)
 SINGLE = datetime(1970, 1, 1, tzinfo=UTC)
 """``original_start`` of a meeting that does not recur: it stays the same meeting when it is moved."""
 ANSWERS: dict[str, Response] = {"accepted": "accepted", "declined": "declined", "tentative": "tentative"}
+
+
+Series = dict[str, dict[str, float]]
+"""Of each living series, what its occurrences' ids add to its own, and when they start (seconds since 1970)."""
 
 
 class GoogleCalendar:
@@ -40,20 +46,22 @@ class GoogleCalendar:
         """One page of changes; occurrences of changed series come with it. An empty cursor lists a year back. Raises
         CursorExpired on 410 of any shape, Gone when the calendar is not shared any more."""
         state = _state(cursor)
+        state.setdefault("end", (now + AHEAD).isoformat())
         answer = self._list(state, now)
-        items: list[Item] = []
-        series: dict[str, str] = dict(state.get("series", {}))
-        for event in answer.get("items") or []:
-            if isinstance(event, dict) and event.get("id"):
-                items += self._of_event(event, series, now)
+        series: Series = {key: dict(known) for key, known in (state.get("series") or {}).items()}
+        events = [event for event in answer.get("items") or [] if isinstance(event, dict) and event.get("id")]
+        items = _without_ended([item for event in events for item in self._of_event(event, series, now)], events)
         token = answer.get("nextPageToken")
         if token:
-            following = state | {"page": token, "series": series}
-            return Page(tuple(items), json.dumps(following), more=True)
-        items += self._slide(state, series, now)
-        end = max(str(state.get("end", "")), (now + AHEAD).isoformat()) if not items else (now + AHEAD).isoformat()
-        sync = str(answer.get("nextSyncToken") or state.get("sync", ""))
-        done = {"sync": sync, "series": series, "end": end if _slid(state, now) else state.get("end", end)}
+            return Page(tuple(items), json.dumps(state | {"page": token, "series": series}), more=True)
+        done = {
+            "sync": str(answer.get("nextSyncToken") or state.get("sync", "")),
+            "series": series,
+            "end": state["end"],
+        }
+        if now + AHEAD - datetime.fromisoformat(state["end"]) >= SLIDE:
+            items += self._slide(series, datetime.fromisoformat(state["end"]), now)
+            done["end"] = (now + AHEAD).isoformat()
         return Page(tuple(items), json.dumps(done), more=False)
 
     # -- listing
@@ -67,40 +75,61 @@ class GoogleCalendar:
             options["timeMin"] = state["min"]
         if state.get("page"):
             options["pageToken"] = state["page"]
-        events = self._client.hold(f"events:{self._id}", lambda: self._client.calendar().events())
-        request = events.list(calendarId=self._id, quotaUser=self._client.quota_user or None, **options)
+        request = self._events().list(calendarId=self._id, quotaUser=self._client.quota_user or None, **options)
         try:
-            return self._client.call(request)
-        except NotFound as error:
-            if error.code == "deleted":
-                raise CursorExpired("sync_token_expired", "Google asks for a fresh start of this calendar.") from error
-            raise Gone(
-                "calendar_gone", "This calendar is no longer shared with you, or was deleted. Its meetings stay."
-            ) from error
-        except TryLater as error:
-            if error.code == "bad_request" and state.get("sync"):
-                raise CursorExpired("sync_token_refused", "Google asks for a fresh start of this calendar.") from error
-            raise
+            return _listed(self._client.call(request))
+        except ConnectorError as error:
+            raise _of_listing(error, resumed=bool(state.get("sync") or state.get("page"))) from None
 
-    def _of_event(self, event: dict[str, Any], series: dict[str, str], now: datetime) -> list[Item]:
+    def _of_event(self, event: dict[str, Any], series: Series, now: datetime) -> list[Item]:
         """The meetings that an event stands for: itself, or a series' occurrences in the window."""
         if event.get("eventType", "default") != "default":
             return []
-        if event.get("recurrence") and event.get("status") != "cancelled":
-            series[event["id"]] = str(event.get("updated", ""))
-            return self._occurrences(event["id"], now - BACK, now + AHEAD)
-        if event.get("status") == "cancelled" and event["id"] in series and not event.get("recurringEventId"):
-            series.pop(event["id"], None)
-            return self._occurrences(event["id"], now - BACK, now + AHEAD, cancelled=True)
-        return [self._item(event)]
+        cancelled = event.get("status") == "cancelled"
+        if event.get("recurrence") and not cancelled:
+            return self._series(event["id"], series, now)
+        if cancelled and event["id"] in series and not event.get("recurringEventId"):
+            return [
+                _sparse(event["id"], key) for key, start in series.pop(event["id"]).items() if start >= now.timestamp()
+            ]
+        item = self._item(event)
+        if isinstance(item, Meeting) and item.series in series and not cancelled:
+            series[item.series][_suffix(item.series, item.item_id)] = item.start.timestamp()
+        return [item]
 
-    def _occurrences(self, master: str, start: datetime, end: datetime, *, cancelled: bool = False) -> list[Item]:
+    def _series(self, master: str, series: Series, now: datetime) -> list[Item]:
+        """A new or a changed series: its occurrences in the window, and an end to those to come that it no longer has.
+        Of what has passed the calendar's history stands: a series that was moved as a whole did not happen elsewhere."""
+        known = series.get(master)
+        found = self._occurrences(master, now - BACK, now + AHEAD)
+        starts = {_suffix(master, one.item_id): one.start.timestamp() for one in found if isinstance(one, Meeting)}
+        series[master] = starts
+        if known is None:
+            return found
+        over, low, high = (at.timestamp() for at in (now, now - BACK, now + AHEAD))
+        vanished = {key: start for key, start in known.items() if key not in starts and low <= start < high}
+        ended: list[Item] = [_sparse(master, key) for key, start in vanished.items() if start >= over]
+        if any(start < over for start in vanished.values()):
+            found = [one for one in found if not _passed(one, over) or _suffix(master, one.item_id) in known]
+        return found + ended
+
+    def _slide(self, series: Series, end: datetime, now: datetime) -> list[Item]:
+        """Once a day the window has moved: the occurrences that have come into it."""
+        found: list[Item] = []
+        for master in list(series):
+            fresh = self._occurrences(master, end - SLIDE, now + AHEAD)
+            kept = {key: start for key, start in series[master].items() if start >= (now - BACK).timestamp()}
+            starts = {_suffix(master, one.item_id): one.start.timestamp() for one in fresh if isinstance(one, Meeting)}
+            series[master] = kept | starts
+            found += fresh
+        return found
+
+    def _occurrences(self, master: str, start: datetime, end: datetime) -> list[Item]:
         """events.instances of one series between two moments; a series that vanished meanwhile has none."""
         found: list[Item] = []
         page: str | None = None
-        events = self._client.hold(f"events:{self._id}", lambda: self._client.calendar().events())
-        for _ in range(40):
-            request = events.instances(
+        for _ in range(MOST_PAGES):
+            request = self._events().instances(
                 calendarId=self._id,
                 eventId=master,
                 timeMin=start.replace(microsecond=0).isoformat(),
@@ -113,27 +142,15 @@ class GoogleCalendar:
             try:
                 answer = self._client.call(request)
             except NotFound:
-                return [Meeting(master, "", SINGLE, SINGLE, SINGLE, "cancelled", sparse=True)] if cancelled else found
-            found += [
-                self._item(event) for event in answer.get("items") or [] if isinstance(event, dict) and event.get("id")
-            ]
+                return []
+            found += [self._item(one) for one in answer.get("items") or [] if isinstance(one, dict) and one.get("id")]
             page = answer.get("nextPageToken")
             if not page:
                 break
         return found
 
-    def _slide(self, state: dict[str, Any], series: dict[str, str], now: datetime) -> list[Item]:
-        """Once a day the window has moved: the occurrences that have come into it."""
-        if not _slid(state, now) or not state.get("end"):
-            return []
-        start = datetime.fromisoformat(state["end"]) - SLIDE
-        found: list[Item] = []
-        for master in list(series):
-            try:
-                found += self._occurrences(master, start, now + AHEAD)
-            except ConnectorError:
-                raise
-        return found
+    def _events(self) -> Any:
+        return self._client.hold("events", lambda: self._client.calendar().events())
 
     # -- reading
 
@@ -167,7 +184,7 @@ def read_event(event: dict[str, Any]) -> Meeting:
         location="" if private else str(event.get("location") or "")[:500],
         join_url="" if private else _join_url(event),
         parties=() if private else _parties(event, organizer),
-        parties_complete=not event.get("attendeesOmitted") and event.get("guestsCanSeeOtherGuests", True),
+        parties_complete=_sees_everybody(event, organizer),
         private=private,
         busy=event.get("transparency") != "transparent",
         my_response=_mine(event),
@@ -220,6 +237,12 @@ def _parties(event: dict[str, Any], organizer: dict[str, Any]) -> tuple[Party, .
     return tuple(found)
 
 
+def _sees_everybody(event: dict[str, Any], organizer: dict[str, Any]) -> bool:
+    """Whether the list of attendees is whole: not cut, and not hidden from all but the organizer."""
+    hidden = event.get("guestsCanSeeOtherGuests") is False and not organizer.get("self")
+    return not event.get("attendeesOmitted") and not hidden
+
+
 def _person(row: dict[str, Any]) -> str:
     """A person's address; secondary calendars and rooms are none."""
     address = valid(str(row.get("email") or ""))
@@ -262,6 +285,41 @@ def _state(cursor: str) -> dict[str, Any]:
     return state
 
 
-def _slid(state: dict[str, Any], now: datetime) -> bool:
-    end = state.get("end")
-    return not end or now + AHEAD - datetime.fromisoformat(end) >= SLIDE
+def _listed(answer: dict[str, Any]) -> dict[str, Any]:
+    """A page of events; one that neither lists nor says how to go on is no answer."""
+    if "items" in answer or "nextPageToken" in answer or "nextSyncToken" in answer:
+        return answer
+    raise TryLater("not_json", "Google's answer was not what it should be; we try again.")
+
+
+def _of_listing(error: ConnectorError, *, resumed: bool) -> ConnectorError:
+    """What an error means when it answers a listing. ``resumed``: a token was sent, so the token may be what is refused."""
+    if isinstance(error, NotFound) and error.code != "deleted":
+        return Gone("calendar_gone", "This calendar is no longer shared with you, or was deleted. Its meetings stay.")
+    refused = isinstance(error, TryLater) and error.code == "bad_request"
+    if resumed and (refused or isinstance(error, CursorExpired | NotFound)):
+        return CursorExpired("sync_token_expired", "Google asks for a fresh start of this calendar.")
+    if isinstance(error, CursorExpired | NotFound):
+        return TryLater("server_error", "Google does not list this calendar at the moment; we try again.", after=60.0)
+    return error
+
+
+def _sparse(master: str, suffix: str) -> Meeting:
+    """An occurrence that is no more; ids are all that is known."""
+    item_id = master + suffix if suffix.startswith("_") else suffix
+    return Meeting(item_id, "", SINGLE, SINGLE, SINGLE, "cancelled", series=master, sparse=True)
+
+
+def _suffix(master: str, item_id: str) -> str:
+    """What an occurrence's id adds to its series' (the whole id where it does not begin with it)."""
+    return item_id.removeprefix(master)
+
+
+def _without_ended(items: list[Item], events: list[dict[str, Any]]) -> list[Item]:
+    """An occurrence that was moved out of the window is listed itself, so it has not ended."""
+    alive = {event["id"] for event in events if event.get("status") != "cancelled"}
+    return [one for one in items if not (isinstance(one, Meeting) and one.sparse and one.item_id in alive)]
+
+
+def _passed(item: Item, moment: float) -> bool:
+    return isinstance(item, Meeting) and item.start.timestamp() < moment

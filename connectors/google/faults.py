@@ -120,6 +120,8 @@ def from_answer(status: int, content: bytes, headers: dict[str, str], message: s
     body = _body(content)
     reason, text = _reason(body), str(body.get("message", message))
     asked = max(_retry_after(headers), _retry_at(text))
+    if status in (403, 404) and not body:
+        return _line("not_json", MINUTE)
     if reason == "forbidden" and "metadata scope" in text.lower():
         return Reconnect(
             "metadata_scope",
@@ -151,7 +153,7 @@ def _by_status(status: int, asked: float) -> ConnectorError:
     if status == 429:
         return REASONS["rateLimitExceeded"](asked)
     if status >= 500 or status in (408, 409, 412, 423):
-        return TryLater("server_error", "Google has a fault of its own at the moment.", after=max(2.0, asked))
+        return REASONS["backendError"](asked)
     if 300 <= status < 400:
         return _line("redirected")
     return TryLater("bad_request", "Google does not understand a request of ours; please report this.", after=600.0)
@@ -197,8 +199,8 @@ def _from_refresh(error: RefreshError) -> ConnectorError:
     return _line("token_endpoint")
 
 
-def _line(code: str) -> TryLater:
-    return TryLater(code, "The connection to Google failed for a moment; we try again.", after=0.0, scope="source")
+def _line(code: str, after: float = 0.0) -> TryLater:
+    return TryLater(code, "The connection to Google failed for a moment; we try again.", after=after, scope="source")
 
 
 def _body(content: bytes | str) -> dict[str, Any]:

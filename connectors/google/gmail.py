@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import time
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from connectors.base import Hits
-from connectors.errors import CursorExpired, Gone
+from connectors.errors import ConnectorError, CursorExpired, Gone, Refused, TryLater
 from connectors.google.batch import Batch
 from connectors.google.client import Client
 from connectors.google.faults import NotFound
+from connectors.google.payload import apart, internal_date, part_of
 from connectors.items import Item, Listed, Message, Page, Place, Removed, Unreadable
 from connectors.mail import read_message
-from connectors.parts import DEEPEST, Part, parameters
 
 PAGE = 500
 HISTORY_PAGE = 100
@@ -47,7 +46,7 @@ class GmailMailbox:
 
     def pin(self) -> str:
         """The history id of now (getProfile, 1 unit)."""
-        return json.dumps({"h": str(self._profile().get("historyId", ""))})
+        return json.dumps({"h": _history_id(self._profile())})
 
     def count(self) -> int | None:
         total = self._profile().get("messagesTotal")
@@ -56,28 +55,15 @@ class GmailMailbox:
     def pull(self, cursor: str) -> Page:
         """One page of history with the headers of what is new. Raises CursorExpired on 404."""
         where = _cursor(cursor)
-        request = self._users_history().list(
-            userId="me",
-            startHistoryId=where["h"],
-            maxResults=HISTORY_PAGE,
-            historyTypes=["messageAdded", "messageDeleted", "labelAdded", "labelRemoved"],
-            pageToken=where.get("p") or None,
-            quotaUser=self._client.quota_user or None,
-        )
-        try:
-            answer = self._client.call(request, units=self._cost("history"), urgent=True)
-        except NotFound as error:
-            raise CursorExpired(
-                "history_expired", "Gmail no longer knows where we were; the gap is read again."
-            ) from error
+        answer = self._history(where["h"], str(where.get("p") or ""))
         fates = _fates(answer.get("history") or [])
         fetched = self._read([key for key, fate in fates.items() if fate == "fetch"], "metadata", urgent=True)
-        items: list[Item] = [Removed(key, fate) for key, fate in fates.items() if fate != "fetch"]  # pyright: ignore[reportArgumentType]
+        items: list[Item] = []
+        items += [Removed(key, fate) for key, fate in fates.items() if fate != "fetch"]  # pyright: ignore[reportArgumentType]
         token = answer.get("nextPageToken")
         if token:
             return Page((*fetched, *items), json.dumps({"h": where["h"], "p": token}), more=True)
-        fresh = str(answer.get("historyId") or where["h"])
-        return Page((*fetched, *items), json.dumps({"h": fresh}), more=False)
+        return Page((*fetched, *items), json.dumps({"h": _history_id(answer)}), more=False)
 
     def search(self, addresses: Sequence[str], *, after: datetime | None, page: str = "") -> Hits:
         """messages.list with one query for all of ``addresses``, newest first (5 units)."""
@@ -112,6 +98,27 @@ class GmailMailbox:
 
     # -- reading
 
+    def _history(self, start: str, page: str) -> dict[str, Any]:
+        history = self._client.hold("history", lambda: self._client.gmail().users().history())
+        request = history.list(
+            userId="me",
+            startHistoryId=start,
+            maxResults=HISTORY_PAGE,
+            historyTypes=["messageAdded", "messageDeleted", "labelAdded", "labelRemoved"],
+            pageToken=page or None,
+            quotaUser=self._client.quota_user or None,
+        )
+        try:
+            return self._client.call(request, units=self._cost("history"), urgent=True)
+        except NotFound:
+            raise CursorExpired(
+                "history_expired", "Gmail no longer knows where we were; the gap is read again."
+            ) from None
+        except TryLater as error:
+            if page and error.code == "bad_request":
+                return self._history(start, "")
+            raise
+
     def _read(self, ids: Sequence[str], style: str, *, urgent: bool) -> list[Item]:
         messages = self._client.hold("messages", lambda: self._client.gmail().users().messages())
         quota_user = self._client.quota_user or None
@@ -123,6 +130,8 @@ class GmailMailbox:
         if not wanted:
             return []
         found = self._batch.read({key: request(key) for key in wanted}, units=self._cost("get"), urgent=urgent)
+        if style == "full":
+            self._complete(found)
         return [self._item(key, found[key], with_body=style == "full") for key in wanted]
 
     def _threads(self, threads: Sequence[str], wanted: set[str]) -> dict[str, Item]:
@@ -134,16 +143,34 @@ class GmailMailbox:
             return lambda: resource.get(userId="me", id=key, format="full", quotaUser=quota_user)
 
         answers = self._batch.read({key: request(key) for key in threads}, units=self._cost("thread"))
-        found: dict[str, Item] = {}
+        messages: dict[str, dict[str, Any] | Unreadable] = {}
         for answer in answers.values():
             for message in answer.get("messages") or [] if isinstance(answer, dict) else []:
-                if (
-                    isinstance(message, dict)
-                    and message.get("id") in wanted
-                    and isinstance(message.get("payload"), dict)
-                ):
-                    found[message["id"]] = self._item(message["id"], message, with_body=True)
-        return found
+                if isinstance(message, dict) and message.get("id") in wanted and "payload" in message:
+                    messages[message["id"]] = message
+        self._complete(messages)
+        return {key: self._item(key, message, with_body=True) for key, message in messages.items()}
+
+    def _complete(self, answers: dict[str, dict[str, Any] | Unreadable]) -> None:
+        """Fetch the text that Gmail keeps apart from its message (a large body, a delivery report) and put it in its place.
+        A message whose text cannot be had now is not readable now."""
+        attachments = self._client.hold("files", lambda: self._client.gmail().users().messages().attachments())
+        places: dict[str, tuple[str, dict[str, Any]]] = {}
+        for key, answer in answers.items():
+            for number, body in enumerate(apart(answer.get("payload")) if isinstance(answer, dict) else []):
+                places[f"{key}/{number}"] = (key, body)
+
+        def request(key: str, body: dict[str, Any]) -> Any:
+            return lambda: attachments.get(userId="me", messageId=key, id=body["attachmentId"])
+
+        wanted = {name: request(key, body) for name, (key, body) in places.items()}
+        found = self._batch.read(wanted, units=self._cost("get")) if wanted else {}
+        for name, content in found.items():
+            key, body = places[name]
+            if isinstance(content, Unreadable):
+                answers[key] = replace(content, item_id=key)
+            else:
+                body["data"] = content.get("data", "")
 
     def _item(self, key: str, answer: dict[str, Any] | Unreadable, *, with_body: bool) -> Item:
         if isinstance(answer, Unreadable):
@@ -152,6 +179,8 @@ class GmailMailbox:
             return Unreadable(key, "malformed")
         try:
             return self._message(key, answer, with_body=with_body)
+        except ConnectorError:
+            raise
         except Exception as error:  # noqa: BLE001  (one message that cannot be parsed is that message's matter)
             return Unreadable(key, f"parse_{type(error).__name__.lower()}"[:60])
 
@@ -162,7 +191,7 @@ class GmailMailbox:
         return read_message(
             item_id=key,
             thread=str(answer.get("threadId", "")),
-            at=_internal_date(answer.get("internalDate")),
+            at=internal_date(answer.get("internalDate")),
             headers=root.headers,
             place=next((place for label, place in SYSTEM_PLACES if label in labels), "mail"),
             outbound="SENT" in labels or self._from_owner(root.header("from")),
@@ -185,18 +214,29 @@ class GmailMailbox:
             return ()
         read_at, names = self._labels
         if time.monotonic() - read_at > LABELS_FOR or any(label not in names for label in mine):
-            request = self._client.gmail().users().labels().list(userId="me", quotaUser=self._client.quota_user or None)
-            answer = self._client.call(request, units=self._cost("small"))
-            names = {str(row.get("id")): str(row.get("name", "")) for row in answer.get("labels") or []}
+            names = dict.fromkeys(mine, "") | self._all_names()
             self._labels = (time.monotonic(), names)
-        return tuple(names.get(label, label) for label in mine)
+        return tuple(names[label] or label for label in mine)
+
+    def _all_names(self) -> dict[str, str]:
+        request = self._client.gmail().users().labels().list(userId="me", quotaUser=self._client.quota_user or None)
+        try:
+            answer = self._client.call(request, units=self._cost("small"))
+        except (Refused, Gone):
+            return {}
+        return {str(row.get("id")): str(row.get("name", "")) for row in answer.get("labels") or []}
 
     def _list(self, query: str, page: str) -> Hits:
         messages = self._client.hold("messages", lambda: self._client.gmail().users().messages())
         request = messages.list(
             userId="me", q=query, maxResults=PAGE, pageToken=page or None, quotaUser=self._client.quota_user or None
         )
-        answer = self._client.call(request, units=self._cost("list"))
+        try:
+            answer = self._client.call(request, units=self._cost("list"))
+        except TryLater as error:
+            if page and error.code == "bad_request":
+                return self._list(query, "")
+            raise
         hits = tuple(
             Listed(str(row["id"]), str(row.get("threadId", "")))
             for row in answer.get("messages") or []
@@ -205,37 +245,12 @@ class GmailMailbox:
         estimate = answer.get("resultSizeEstimate")
         return Hits(hits, str(answer.get("nextPageToken") or ""), estimate if isinstance(estimate, int) else None)
 
-    def _users_history(self) -> Any:
-        return self._client.hold("history", lambda: self._client.gmail().users().history())
-
     def _profile(self) -> dict[str, Any]:
         request = self._client.gmail().users().getProfile(userId="me", quotaUser=self._client.quota_user or None)
         return self._client.call(request, units=self._cost("small"), urgent=True)
 
     def _cost(self, what: str) -> int:
         return self._client.config.costs[what]
-
-
-def part_of(payload: dict[str, Any], depth: int = 0) -> Part:
-    """Gmail's parsed payload as a part; nothing that the API may leave out is relied on."""
-    headers = tuple(
-        (str(row.get("name", "")), str(row.get("value", "")))
-        for row in payload.get("headers") or []
-        if isinstance(row, dict)
-    )
-    body = payload.get("body") or {}
-    content = next((value for name, value in headers if name.lower() == "content-type"), "")
-    children = payload.get("parts") or [] if depth < DEEPEST * 2 else []
-    return Part(
-        mime=str(payload.get("mimeType") or content.partition(";")[0] or "text/plain").strip().lower(),
-        filename=str(payload.get("filename") or ""),
-        part_id=str(payload.get("partId") or ""),
-        headers=headers,
-        data=_data(body.get("data")),
-        charset=parameters(content).get("charset", ""),
-        size=int(body.get("size") or 0),
-        children=tuple(part_of(child, depth + 1) for child in children if isinstance(child, dict)),
-    )
 
 
 def _fates(history: Sequence[Any]) -> dict[str, str]:
@@ -272,6 +287,14 @@ def _fate(kind: str, labels: list[str] | None, changed: list[str]) -> str:
     return "fetch" if {"SPAM", "TRASH", "DRAFT"}.intersection(changed) else ""
 
 
+def _history_id(answer: dict[str, Any]) -> str:
+    """The history id of an answer; one without it is no answer."""
+    found = str(answer.get("historyId") or "")
+    if not found.isdigit():
+        raise TryLater("not_json", "Google's answer was not what it should be; we try again.")
+    return found
+
+
 def _cursor(cursor: str) -> dict[str, str]:
     try:
         where = json.loads(cursor)
@@ -286,32 +309,10 @@ def _cursor(cursor: str) -> dict[str, str]:
 
 def _term(address: str) -> str:
     """``@acme.example`` asks for a whole domain."""
-    clean = address.removeprefix("@")
+    clean = address.removeprefix("@").replace('"', "")
     return f'"{clean}"' if any(c in clean for c in ' {}()"') else clean
 
 
 def _since(after: datetime | None) -> str:
     """Epoch seconds: plain dates would mean midnight on the American west coast."""
     return f"after:{int(after.timestamp())} " if after else ""
-
-
-def _internal_date(value: Any) -> datetime:
-    try:
-        return datetime.fromtimestamp(int(value) / 1000, UTC)
-    except (TypeError, ValueError, OverflowError, OSError):
-        return datetime.fromtimestamp(0, UTC)
-
-
-def _data(value: Any) -> bytes | None:
-    """base64url, padded or not."""
-    if not isinstance(value, str):
-        return None
-    try:
-        return base64.urlsafe_b64decode(value.rstrip("=") + "=" * (-len(value.rstrip("=")) % 4))
-    except (binascii.Error, ValueError):
-        return b""
-
-
-def is_gone(error: Exception) -> bool:
-    """Whether an error says that the thing is not there."""
-    return isinstance(error, Gone)

@@ -20,7 +20,7 @@ import google.oauth2.credentials
 import httpx
 
 from connectors.base import GrantState, GrantStore, Identity, SourceKind
-from connectors.errors import ConnectorError, OperatorFault, Reconnect, TryLater
+from connectors.errors import OperatorFault, Reconnect, TryLater
 from connectors.google.config import CALENDAR_SCOPES, MAIL_SCOPES, METADATA_SCOPE, SCOPES, GoogleConfig
 from connectors.google.faults import classify, token_fault
 
@@ -72,10 +72,8 @@ class StoredCredentials(google.oauth2.credentials.Credentials):
             self._refresh_token = state.refresh_token
             try:
                 super().refresh(request)
-            except ConnectorError:
-                raise
-            except Exception as error:
-                raise classify(error) from error
+            except Exception as error:  # noqa: BLE001  (whatever the library throws: its text may quote the answer)
+                raise classify(error) from None
             self._store.save(
                 GrantState(
                     refresh_token=self.refresh_token or state.refresh_token,
@@ -112,7 +110,7 @@ def finish_consent(
     config: GoogleConfig, consent: Consent, params: Mapping[str, str], redirect_uri: str
 ) -> tuple[GrantState, Identity]:
     """Exchange the code. Raises Reconnect (start again), Refused (policy), OperatorFault, TryLater."""
-    if not secrets.compare_digest(params.get("state", ""), consent.state):
+    if not secrets.compare_digest(params.get("state", "").encode(), consent.state.encode()):
         raise Reconnect("wrong_state", "This sign-in does not belong to this browser. Please start it again.")
     if params.get("error"):
         if params["error"] == "access_denied":
@@ -181,15 +179,15 @@ def id_claims(answer: Mapping[str, Any], config: GoogleConfig, *, nonce: str = "
     try:
         middle = token.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4)))
-    except (IndexError, ValueError) as error:
-        raise TryLater("id_token", "Google's answer could not be read; please try again.") from error
-    audience = claims.get("aud")
+        audience, expires = claims.get("aud"), float(claims.get("exp") or 0)
+    except (IndexError, ValueError, TypeError, AttributeError):
+        raise TryLater("id_token", "Google's answer could not be read; please try again.") from None
     right = config.client_id in audience if isinstance(audience, list) else audience == config.client_id
     if not right or (not config.pretend and claims.get("iss") not in ISSUERS):
         raise Reconnect("id_token", "The sign-in was meant for another app. Please start it again.")
-    if nonce and claims.get("nonce") not in (None, nonce):
+    if nonce and claims.get("nonce") != nonce:
         raise Reconnect("id_token", "The sign-in does not belong to this browser. Please start it again.")
-    if float(claims.get("exp", 0)) < (datetime.now(UTC) - timedelta(minutes=5)).timestamp():
+    if expires < (datetime.now(UTC) - timedelta(minutes=5)).timestamp():
         raise OperatorFault(
             "clock_skew", "The sign-in is out of date already: this machine's clock is wrong. Set it (NTP)."
         )
@@ -225,8 +223,8 @@ def _profile_email(config: GoogleConfig, token: str) -> str:
     try:
         with httpx.Client(timeout=config.timeout, follow_redirects=False) as client:
             answer = client.get(url, headers={"Authorization": f"Bearer {token}"})
-    except httpx.HTTPError as error:
-        raise TryLater("network", "The connection to Google failed; please try again.") from error
+    except httpx.HTTPError:
+        raise TryLater("network", "The connection to Google failed; please try again.") from None
     if answer.status_code != 200:
         from connectors.google.faults import from_answer
 
@@ -254,8 +252,8 @@ def _post(config: GoogleConfig, url: str, form: dict[str, str]) -> httpx.Respons
     try:
         with httpx.Client(timeout=config.timeout, follow_redirects=False) as client:
             return client.post(url, data=form)
-    except httpx.HTTPError as error:
-        raise TryLater("network", "The connection to Google failed; please try again.") from error
+    except httpx.HTTPError:
+        raise TryLater("network", "The connection to Google failed; please try again.") from None
 
 
 def _json(answer: httpx.Response) -> dict[str, Any]:
