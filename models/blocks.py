@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlmodel import Session, col, or_, select
+from sqlmodel import Session, col, select
 
 from models.addresses import canonical, canonical_domain
 from models.errors import Conflict, Invalid
@@ -25,15 +25,6 @@ def add_block(session: Session, *, kind: str, value: str, user_id: int | None, n
     session.add(block)
     session.flush()
     return block
-
-
-def blocks_of(session: Session, user_id: int) -> list[Block]:
-    """The team's blocks and a person's own."""
-    return list(
-        session.exec(
-            select(Block).where(or_(col(Block.user_id).is_(None), Block.user_id == user_id)).order_by(col(Block.id))
-        ).all()
-    )
 
 
 def _label(value: str) -> str:

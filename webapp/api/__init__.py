@@ -2,4 +2,45 @@
 
 from fastapi import APIRouter
 
+from webapp.api import (
+    accounts,
+    blocks,
+    companies,
+    contacts,
+    deals,
+    deliveries,
+    events,
+    health,
+    held,
+    hooks,
+    interactions,
+    keys,
+    pipelines,
+    settings,
+    stages,
+    suggestions,
+    users,
+)
+
+NOUNS = (
+    health,
+    companies,
+    contacts,
+    deals,
+    stages,
+    pipelines,
+    interactions,
+    held,
+    suggestions,
+    accounts,
+    users,
+    keys,
+    settings,
+    blocks,
+    hooks,
+    events,
+    deliveries,
+)
 router = APIRouter()
+for noun in NOUNS:
+    router.include_router(noun.router)
