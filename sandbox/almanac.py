@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from dateutil.rrule import rrulestr
-
 from sandbox.clock import Clock, stamp
+from sandbox.series import Event, ended_before, instance_of, moment, original_of, read_mark, read_moment, starts
 
 if TYPE_CHECKING:
     from sandbox.world import Knobs
 
-Event = dict[str, Any]
 FAR = timedelta(days=730)
 _LETTERS = "0123456789abcdefghijklmnopqrstuv"
 
@@ -46,6 +44,7 @@ class Almanac:
         self.issued: dict[int, float] = {}
         self.forgotten = 0
         self.lock = threading.RLock()
+        self.on_change: Callable[[Calendar], None] | None = None
         self._chance = random.Random(11)
 
     def calendar(self, email: str, calendar_id: str = "primary", *, summary: str = "", role: str = "owner") -> Calendar:
@@ -87,6 +86,9 @@ class Almanac:
                 if event is None:
                     raise KeyError(event_id)
             self.put(calendar, event | {"status": "cancelled"})
+            for other in list(calendar.events.values()):
+                if other.get("recurringEventId") == event_id and other["status"] != "cancelled":
+                    self.put(calendar, other | {"status": "cancelled"})
 
     def change(self, calendar: Calendar, event_id: str, **changes: Any) -> None:
         """Changes of an event, or of one occurrence (which then becomes an exception of its series)."""
@@ -95,6 +97,19 @@ class Almanac:
             if event is None:
                 raise KeyError(event_id)
             self.put(calendar, event | changes | {"sequence": event.get("sequence", 0) + 1})
+
+    def split(self, calendar: Calendar, event_id: str, at: datetime, **changes: Any) -> str:
+        """ "This and following": the series ends before `at`, and a new one with the changes begins there. Its new id."""
+        with self.lock:
+            master = calendar.events[event_id]
+            begin, length = read_moment(master["start"])[0], read_moment(master["end"])[0]
+            end = moment(at + (length - begin), master["start"].get("timeZone", "UTC"))
+            mark = at.astimezone(UTC).strftime("%Y%m%dT%H%M%S")
+            fresh = {name: value for name, value in master.items() if name not in ("id", "etag", "created", "htmlLink")}
+            fresh |= {"start": moment(at, master["start"].get("timeZone", "UTC")), "end": end, "sequence": 0}
+            fresh["iCalUID"] = master["iCalUID"].replace("@", f"_R{mark}@", 1)
+            self.change(calendar, event_id, recurrence=ended_before(master, at))
+            return self.put(calendar, fresh | changes)
 
     def drop(self, calendar: Calendar, event_id: str) -> None:
         """Gone without a trace, as events are after a calendar was cleared: no change is reported."""
@@ -120,26 +135,20 @@ class Almanac:
 
     def occurrences(self, calendar: Calendar, master: Event, low: datetime, high: datetime) -> Iterator[Event]:
         """The occurrences of a series that touch [low, high), exceptions in their place, cancelled ones too."""
-        start, all_day = read_moment(master["start"])
-        length = read_moment(master["end"])[0] - start
+        length = read_moment(master["end"])[0] - read_moment(master["start"])[0]
+        high = min(high, datetime.fromtimestamp(self.clock.now(), UTC) + FAR * 5)
         replaced = {
             original_of(event): event
             for event in calendar.events.values()
             if event.get("recurringEventId") == master["id"] and event.get("originalStartTime")
         }
-        seen = set()
-        for at in _starts(master, start, low - length, high):
-            exception = replaced.get(at)
-            seen.add(at)
-            if exception is not None:
+        for at in starts(master, low - length, high):
+            if at not in replaced and at + length > low:
+                yield instance_of(master, at)
+        for exception in replaced.values():
+            begin, end = (read_moment(exception[name])[0] for name in ("start", "end"))
+            if end > low and begin < high:
                 yield exception
-            elif at + length > low and at < high:
-                yield _instance(master, at, length, all_day)
-        for at, exception in replaced.items():
-            if at not in seen and exception.get("start"):
-                moved = read_moment(exception["start"])[0]
-                if low <= moved < high:
-                    yield exception
 
     def instance(self, calendar: Calendar, instance_id: str) -> Event | None:
         """An occurrence by its id, `<master>_<YYYYMMDD[THHMMSSZ]>`."""
@@ -147,10 +156,10 @@ class Almanac:
         master = calendar.events.get(master_id)
         if master is None or not master.get("recurrence"):
             return None
-        form = "%Y%m%dT%H%M%SZ" if "T" in text else "%Y%m%d"
-        at = datetime.strptime(text, form).replace(tzinfo=UTC)
-        around = self.occurrences(calendar, master, at, at + timedelta(seconds=1))
-        return next((event for event in around if event["id"] == instance_id), None)
+        if instance_id in calendar.events:
+            return calendar.events[instance_id]
+        at = read_mark(text)
+        return instance_of(master, at) if at and starts(master, at, at + timedelta(seconds=1)) else None
 
     def token(self) -> str:
         """A sync token for the state of this moment."""
@@ -179,40 +188,8 @@ class Almanac:
         self.serial += 1
         calendar.changes.pop(event_id, None)
         calendar.changes[event_id] = self.serial
-
-
-def moment(at: datetime | date, zone: str = "UTC") -> dict[str, str]:
-    """A time as the API writes it; a date (not a datetime) makes an all-day event."""
-    if isinstance(at, datetime):
-        return {"dateTime": at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), "timeZone": zone}
-    return {"date": at.isoformat()}
-
-
-def read_moment(value: dict[str, str]) -> tuple[datetime, bool]:
-    """(instant, all day); a date is read as midnight UTC."""
-    if "date" in value:
-        return datetime.fromisoformat(value["date"]).replace(tzinfo=UTC), True
-    return datetime.fromisoformat(value["dateTime"].replace("Z", "+00:00")).astimezone(UTC), False
-
-
-def original_of(event: Event) -> datetime:
-    return read_moment(event["originalStartTime"])[0]
-
-
-def _starts(master: Event, start: datetime, low: datetime, high: datetime) -> list[datetime]:
-    rules = [line for line in master.get("recurrence", []) if line.startswith(("RRULE", "EXDATE", "RDATE", "EXRULE"))]
-    found = rrulestr("\n".join(rules), dtstart=start, forceset=True)
-    return [at for at in found.between(low, min(high, start + FAR * 5), inc=True) if at < high]
-
-
-def _instance(master: Event, at: datetime, length: timedelta, all_day: bool) -> Event:
-    shown = {name: value for name, value in master.items() if name != "recurrence"}
-    zone = master["start"].get("timeZone", "UTC")
-    begin = moment(at.date() if all_day else at, zone)
-    end = moment((at + length).date() if all_day else at + length, zone)
-    mark = at.strftime("%Y%m%d" if all_day else "%Y%m%dT%H%M%SZ")
-    ids = {"id": f"{master['id']}_{mark}", "recurringEventId": master["id"], "originalStartTime": begin}
-    return shown | ids | {"start": begin, "end": end}
+        if self.on_change is not None:
+            self.on_change(calendar)
 
 
 def _attendee(one: str, organizer: str, viewer: str, answers: dict[str, str], names: dict[str, str]) -> dict[str, Any]:

@@ -7,15 +7,17 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sandbox.almanac import FAR, Calendar, Event, read_moment
+from sandbox.almanac import FAR, Calendar
 from sandbox.masks import apply_mask, parse_mask
 from sandbox.presets import full_sync_required
+from sandbox.series import Event, read_moment
 from sandbox.wire import Answer, Refusal, Request, google_error
 from sandbox.world import World
 
 _NOT_WITH_TOKEN = ("iCalUID", "orderBy", "privateExtendedProperty", "q", "sharedExtendedProperty")
 _NOT_WITH_TOKEN += ("timeMin", "timeMax", "updatedMin")
 _SAME = ("singleEvents", "eventTypes", "timeMin", "timeMax", "q", "orderBy", "showDeleted", "syncToken", "iCalUID")
+_SAME += ("updatedMin",)
 _BUSY_ONLY = ("id", "kind", "etag", "status", "start", "end", "recurringEventId", "originalStartTime", "eventType")
 _LEFT_OF_CANCELLED = ("kind", "etag", "id", "status", "recurringEventId", "originalStartTime")
 
@@ -32,15 +34,19 @@ class CalendarApi:
 
     def list_calendars(self, email: str, request: Request) -> Any:
         shown = [one for one in self.world.almanac.calendars.get(email, {}).values() if one.shared]
-        items = [_calendar_line(one) for one in shown]
-        return {"kind": "calendar#calendarList", "etag": '"1"', "nextSyncToken": "CLs=", "items": items}
+        start, size = _number(request.one("pageToken")), self._size(request, 100, 250)
+        answer: dict[str, Any] = {"kind": "calendar#calendarList", "etag": '"1"'}
+        answer["items"] = [_calendar_line(one) for one in shown[start : start + size]]
+        more = start + size < len(shown)
+        return _masked(answer | ({"nextPageToken": str(start + size)} if more else {"nextSyncToken": "CLs="}), request)
 
     def get_calendar(self, email: str, request: Request, calendar_id: str) -> Any:
-        found = self._calendar(email, calendar_id)
-        return {"kind": "calendar#calendar", "id": found.id, "summary": found.summary, "timeZone": found.zone}
+        found = self.named(email, calendar_id)
+        shown = {"kind": "calendar#calendar", "etag": '"1"', "id": found.id}
+        return _masked(shown | {"summary": found.summary, "timeZone": found.zone}, request)
 
     def list_events(self, email: str, request: Request, calendar_id: str) -> Any:
-        calendar = self._calendar(email, calendar_id)
+        calendar = self.named(email, calendar_id)
         almanac = self.world.almanac
         token = request.one("syncToken")
         self._refuse_mixture(request, bool(token))
@@ -64,14 +70,14 @@ class CalendarApi:
             return _masked(shown, request)
 
     def get_event(self, email: str, request: Request, calendar_id: str) -> Any:
-        calendar = self._calendar(email, calendar_id)
+        calendar = self.named(email, calendar_id)
         event = calendar.events.get(request.item) or self.world.almanac.instance(calendar, request.item)
         if event is None:
             raise calendar_error(404, "notFound", "Not Found")
         return _masked(self._shown(event, calendar, request, full=True), request)
 
     def list_instances(self, email: str, request: Request, calendar_id: str) -> Any:
-        calendar = self._calendar(email, calendar_id)
+        calendar = self.named(email, calendar_id)
         master = calendar.events.get(request.item)
         if master is None or not master.get("recurrence"):
             raise calendar_error(404, "notFound", "Not Found")
@@ -82,7 +88,7 @@ class CalendarApi:
         if not request.flag("showDeleted"):
             found = [one for one in found if one.get("status") != "cancelled"]
         found.sort(key=lambda one: (read_moment(one.get("originalStartTime") or one["start"])[0], one["id"]))
-        start = int(request.one("pageToken") or 0)
+        start = _number(request.one("pageToken"))
         size = self._size(request)
         shown = {"kind": "calendar#events", "etag": '"1"', "summary": calendar.summary, "timeZone": calendar.zone}
         page = found[start : start + size]
@@ -91,7 +97,8 @@ class CalendarApi:
             shown["nextPageToken"] = str(start + size)
         return _masked(shown, request)
 
-    def _calendar(self, email: str, calendar_id: str) -> Calendar:
+    def named(self, email: str, calendar_id: str) -> Calendar:
+        """The calendar as this user may name it. Raises Refusal (404)."""
         found = self.world.almanac.find(email, calendar_id)
         if found is None:
             raise calendar_error(404, "notFound", "Not Found")
@@ -100,27 +107,28 @@ class CalendarApi:
     def _wanted(self, calendar: Calendar, request: Request, since: int, upto: int) -> list[tuple[tuple, Event]]:
         """(place, event) in order of their changes, those after `since` up to the moment the listing began."""
         single = request.flag("singleEvents")
-        kinds = set(request.many("eventTypes"))
         low, high = self._range(request)
-        deleted = bool(since) or request.flag("showDeleted")
+        newer = self._updated_min(request)
+        deleted = bool(since) or request.flag("showDeleted") or newer is not None
         found: list[tuple[tuple, Event]] = []
         for event_id, serial in calendar.changes.items():
             event = calendar.events[event_id]
-            if not since < serial <= upto or (kinds and event.get("eventType", "default") not in kinds):
+            if not since < serial <= upto or not _asked_for(event, request, newer):
                 continue
-            if request.one("iCalUID") and event.get("iCalUID") != request.one("iCalUID"):
+            if event["status"] == "cancelled" and not deleted and (single or not event.get("recurringEventId")):
                 continue
-            instance = bool(event.get("recurringEventId"))
-            if event["status"] == "cancelled" and not deleted and (single or not instance):
+            if not event.get("recurrence"):
+                if since or _touches(event, low, high):
+                    found.append(((serial, event_id), event))
                 continue
-            if single and event.get("recurrence"):
-                for one in self.world.almanac.occurrences(calendar, event, low, high):
-                    if one.get("etag") != event.get("etag") or deleted or one["status"] != "cancelled":
-                        found.append(((serial, one["id"]), one))
-            elif since or event.get("recurrence") or _touches(event, low, high):
+            shown = self.world.almanac.occurrences(calendar, event, low, high)
+            made = [one for one in shown if one["id"] not in calendar.events]
+            if single:
+                found += [((serial, one["id"]), one) for one in made]
+            elif since or made or event["status"] == "cancelled":
                 found.append(((serial, event_id), event))
         if request.one("orderBy") == "startTime":
-            found.sort(key=lambda pair: (pair[1]["start"].get("dateTime") or pair[1]["start"]["date"], pair[0]))
+            found.sort(key=lambda pair: (read_moment(pair[1]["start"])[0], pair[0]))
             return [((at, pair[1]["id"]), pair[1]) for at, pair in enumerate(found)]
         return sorted(found, key=lambda pair: pair[0])
 
@@ -131,7 +139,8 @@ class CalendarApi:
             return {name: event[name] for name in _BUSY_ONLY if name in event} | {"visibility": "private"}
         most = request.one("maxAttendees")
         if most.isdigit() and len(event.get("attendees", ())) > int(most):
-            return event | {"attendees": event["attendees"][: int(most)], "attendeesOmitted": True}
+            mine = [one for one in event["attendees"] if one.get("self")]
+            return event | {"attendees": mine, "attendeesOmitted": True}
         return event
 
     def _range(self, request: Request) -> tuple[datetime, datetime]:
@@ -141,8 +150,15 @@ class CalendarApi:
         now = datetime.fromtimestamp(self.world.clock.now(), UTC)
         return low or datetime(1970, 1, 1, tzinfo=UTC), high or now + FAR
 
-    def _size(self, request: Request) -> int:
-        size = request.number("maxResults", 250, 2500)
+    def _updated_min(self, request: Request) -> datetime | None:
+        newer, oldest = _read(request.one("updatedMin")), self.world.clock.now() - self.world.knobs.updated_min_ttl
+        if newer is not None and newer.timestamp() < oldest:
+            message = "The requested minimum modification time lies too far in the past."
+            raise calendar_error(410, "updatedMinTooLongAgo", message, "calendar")
+        return newer
+
+    def _size(self, request: Request, default: int = 250, most: int = 2500) -> int:
+        size = request.number("maxResults", default, most)
         return min(size, self.world.knobs.page_size or size)
 
     def _refuse_mixture(self, request: Request, token: bool) -> None:
@@ -152,6 +168,19 @@ class CalendarApi:
             raise calendar_error(400, "badRequest", "showDeleted=false cannot be used with a sync token.")
         if request.one("orderBy") == "startTime" and not request.flag("singleEvents"):
             raise calendar_error(400, "badRequest", "The requested ordering is not available for the particular query.")
+
+
+def _asked_for(event: Event, request: Request, newer: datetime | None) -> bool:
+    kinds, uid, words = request.many("eventTypes"), request.one("iCalUID"), request.one("q").lower()
+    if kinds and event.get("eventType", "default") not in kinds:
+        return False
+    if uid and event.get("iCalUID") != uid:
+        return False
+    if newer is not None and datetime.fromisoformat(event["updated"].replace("Z", "+00:00")) < newer:
+        return False
+    people = " ".join(f"{one.get('displayName', '')} {one['email']}" for one in event.get("attendees", ()))
+    text = " ".join(str(event.get(name, "")) for name in ("summary", "description", "location"))
+    return not words or words in f"{text} {people}".lower()
 
 
 def _touches(event: Event, low: datetime, high: datetime) -> bool:
@@ -170,6 +199,12 @@ def _read(text: str) -> datetime | None:
     if found.tzinfo is None:
         raise calendar_error(400, "badRequest", "Bad Request")
     return found.astimezone(UTC) + timedelta(0)
+
+
+def _number(token: str) -> int:
+    if token and not token.isdigit():
+        raise calendar_error(400, "invalidParameter", "Invalid page token value.")
+    return int(token or 0)
 
 
 def _fingerprint(request: Request) -> list[str]:

@@ -6,6 +6,7 @@ import html
 from typing import Any
 from urllib.parse import urlencode
 
+from sandbox.delegation import JWT_BEARER
 from sandbox.oauth import READING
 from sandbox.wire import Answer, Refusal, Request, oauth_error
 from sandbox.world import World
@@ -50,16 +51,29 @@ def token(world: World, request: Request) -> Answer:
     """The token endpoint, with planned faults. The form's token is never kept in the record."""
     request.operation = "oauth.token"
     given = {name: values[-1] for name, values in request.form().items()}
-    grant = world.grants.by_refresh.get(given.get("refresh_token", ""))
-    code = world.grants.codes.get(given.get("code", ""))
-    request.account = grant.email if grant else (code.grant.email if code else "")
+    request.account = _account(world, given)
     rule = world.faults.pick(request)
     replaced = world.faults.before(rule, request) if rule else None
     try:
-        answer = replaced or Answer.of(world.grants.exchange(request.form()))
+        answer = replaced or Answer.of(_exchanged(world, request, given))
     except Refusal as refusal:
         answer = refusal.answer
     return answer if rule is None or replaced else world.faults.after(rule, request, answer)
+
+
+def _account(world: World, given: dict[str, str]) -> str:
+    """Whose token it would become, as far as the form tells."""
+    if given.get("grant_type") == JWT_BEARER:
+        return world.delegation.wanted(given.get("assertion", ""))
+    grant = world.grants.by_refresh.get(given.get("refresh_token", ""))
+    code = world.grants.codes.get(given.get("code", ""))
+    return grant.email if grant else (code.grant.email if code else "")
+
+
+def _exchanged(world: World, request: Request, given: dict[str, str]) -> dict[str, Any]:
+    if given.get("grant_type") == JWT_BEARER:
+        return world.delegation.exchange(given.get("assertion", ""))
+    return world.grants.exchange(request.form())
 
 
 def revoke(world: World, request: Request) -> Answer:

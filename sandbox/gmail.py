@@ -77,7 +77,7 @@ class Gmail:
         if more:
             shown["nextPageToken"] = _token(found[-1])
         shown["resultSizeEstimate"] = 201 if more else len(found)
-        return shown
+        return self.masked(shown, request)
 
     def get_message(self, box: Mailbox, request: Request, metadata_only: bool) -> Any:
         form = self._format(request, metadata_only, _FORMATS)
@@ -100,7 +100,7 @@ class Gmail:
             shown["threads"] = [self._thread_line(box, one) for one in found]
         if more:
             shown["nextPageToken"] = _token(found[-1])
-        return shown
+        return self.masked(shown, request)
 
     def get_attachment(self, box: Mailbox, request: Request, attachment: str) -> Any:
         stored = self._message(box, request.item)
@@ -230,6 +230,11 @@ class Gmail:
         made = self.rendered.get((box.email, stored.id), lambda: dump(payload_of(stored.bytes(), as_utf8=as_utf8)))
         mark = ATTACHMENT_MARK.encode()
         return made.replace(mark, b"ANGj" + secrets.token_urlsafe(9).encode() + b"p") if mark in made else made
+
+    def masked(self, shown: Any, request: Request) -> Any:
+        """An answer cut down to the request's `fields`, if it names any."""
+        fields = request.one("fields")
+        return apply_mask(parse_mask(fields), shown) if fields else shown
 
     def _maybe_masked(self, made: bytes, request: Request) -> Answer:
         if fields := request.one("fields"):

@@ -9,11 +9,12 @@ from __future__ import annotations
 import random
 import threading
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from sandbox.parcel import Envelope, Raw, envelope_of, plain_subject
+from sandbox.parcel import Envelope, Person, Raw, envelope_of, plain_subject
 
 if TYPE_CHECKING:
     from sandbox.world import Knobs
@@ -92,6 +93,7 @@ class Mailbox:
         self.gone: dict[str, Stored] = {}
         self.forgotten = 0
         self.history = 10_000
+        self.on_change: Callable[[Mailbox, Change], None] | None = None
         self._chance = random.Random(self.email)
         self._serial = 0
         self.aliases.insert(0, SendAs(self.email, self.name, primary=True))
@@ -257,7 +259,10 @@ class Mailbox:
     def _insert(self, stored: Stored) -> None:
         self.messages[stored.id] = stored
         insort(self.order, (stored.ms, stored.id))
-        insort(self.threads.setdefault(stored.thread, []), stored.id, key=lambda one: (self.messages[one].ms, one))
+        if stored.thread in self.threads:
+            insort(self.threads[stored.thread], stored.id, key=lambda one: (self.messages[one].ms, one))
+        else:
+            self.threads[stored.thread] = [stored.id]
         for name in stored.labels:
             self.by_label.setdefault(name, set()).add(stored.id)
         envelope = stored.envelope
@@ -267,7 +272,7 @@ class Mailbox:
             ("cc", envelope.cc),
             ("bcc", envelope.bcc),
         ):
-            for key in {key for person in people for key in index_keys(person.address)}:
+            for key in _keys_of(people):
                 self.by_person.setdefault((role, key), []).append(stored.id)
         if envelope.message_id:
             self.by_message_id.setdefault(envelope.message_id, []).append(stored.id)
@@ -285,6 +290,8 @@ class Mailbox:
                 del self.drafts[draft]
 
     def _thread_for(self, stored: Stored) -> str:
+        if not stored.envelope.references:
+            return stored.id
         subject = plain_subject(stored.envelope.subject)
         for reference in reversed(stored.envelope.references):
             for known in self.by_message_id.get(reference, ()):
@@ -306,7 +313,10 @@ class Mailbox:
     def _write(self, kind: str, stored: Stored, labels: tuple[str, ...]) -> None:
         self._bump()
         stored.history = self.history
-        self.changes.append(Change(self.history, kind, stored.id, stored.thread, labels, self.clock.now()))
+        change = Change(self.history, kind, stored.id, stored.thread, labels, self.clock.now())
+        self.changes.append(change)
+        if self.on_change is not None:
+            self.on_change(self, change)
 
     def _bump(self) -> None:
         self.history += self._chance.randint(1, 30)
@@ -318,6 +328,11 @@ class Mailbox:
             found = f"{number:016x}"
             if found not in self.messages and found not in self.gone:
                 return found
+
+
+@lru_cache(maxsize=65536)
+def _keys_of(people: tuple[Person, ...]) -> frozenset[str]:
+    return frozenset(key for person in people for key in index_keys(person.address))
 
 
 def index_keys(address: str) -> list[str]:

@@ -20,6 +20,7 @@ from cryptography.x509.oid import NameOID
 from sandbox.clock import Clock
 from sandbox.wire import Refusal, oauth_error
 
+DEAD = "Token has been expired or revoked."
 ISSUER = "https://accounts.google.com"
 READING = (
     "openid",
@@ -40,7 +41,8 @@ def subject_of(email: str) -> str:
 
 @dataclass
 class Grant:
-    """What one user allowed one client; the refresh token's life. `died` is the reason it no longer works."""
+    """What one user allowed one client; the refresh token's life. `died` is the reason it no longer works; `via` the
+    service account that acts for the user."""
 
     email: str
     scopes: tuple[str, ...]
@@ -48,6 +50,11 @@ class Grant:
     refresh_token: str
     issued_at: float
     died: str = ""
+    via: str = ""
+    used_at: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.used_at = self.issued_at
 
 
 @dataclass
@@ -97,12 +104,18 @@ class Signer:
 
 @dataclass
 class Grants:
-    """All codes, grants and access tokens. Times in seconds of the clock; refresh_seconds None means no time limit."""
+    """All codes, grants and access tokens. Times in seconds of the clock; refresh_seconds None means no time limit.
+
+    `most` living refresh tokens of one user and client: the oldest stops without a word. `unused_seconds`: a refresh token
+    that was not used for so long is dead. Accounts in `suspended` get nothing.
+    """
 
     clock: Clock
     access_seconds: int = 3600
     refresh_seconds: float | None = None
     rotate: bool = False
+    most: int = 100
+    unused_seconds: float = 183 * 86_400
     client_id: str = ""
     client_secret: str = ""
     signer: Signer = field(default_factory=Signer)
@@ -111,6 +124,7 @@ class Grants:
         self.codes: dict[str, Code] = {}
         self.by_refresh: dict[str, Grant] = {}
         self.by_access: dict[str, Access] = {}
+        self.suspended: set[str] = set()
         self._lock = threading.Lock()
 
     def grant(self, email: str, scopes: tuple[str, ...] = READING, client_id: str = "") -> Grant:
@@ -118,7 +132,14 @@ class Grants:
         made = Grant(email.lower(), tuple(scopes), client_id, token, self.clock.now())
         with self._lock:
             self.by_refresh[token] = made
+            alike = [one for one in self.by_refresh.values() if _alike(one, made) and not one.died]
+            for one in alike[: max(0, len(alike) - self.most)]:
+                one.died = DEAD
         return made
+
+    def issue(self, grant: Grant) -> dict[str, Any]:
+        """An access token on a grant that has no refresh token (a service account acting for somebody)."""
+        return self._tokens(grant, "")
 
     def authorise(
         self, grant: Grant, *, redirect_uri: str, challenge: str, method: str, nonce: str, offline: bool
@@ -149,7 +170,12 @@ class Grants:
     def read(self, access_token: str) -> Grant | None:
         """The grant behind a living access token, else None."""
         access = self.by_access.get(access_token)
-        if access is None or access.grant.died or access.expires_at <= self.clock.now():
+        if (
+            access is None
+            or access.grant.died
+            or access.grant.email in self.suspended
+            or access.expires_at <= self.clock.now()
+        ):
             return None
         return access.grant
 
@@ -161,10 +187,10 @@ class Grants:
             return False
         for one in self.by_refresh.values():
             if (one.email, one.client_id) == (grant.email, grant.client_id):
-                one.died = "Token has been expired or revoked."
+                one.died = DEAD
         return True
 
-    def kill(self, email: str, reason: str = "Token has been expired or revoked.") -> None:
+    def kill(self, email: str, reason: str = DEAD) -> None:
         """Every grant of the account ends: revoked by the user, a new password, the account deleted."""
         for grant in self.by_refresh.values():
             if grant.email == email.lower():
@@ -192,19 +218,21 @@ class Grants:
 
     def _from_refresh(self, given: dict[str, str]) -> dict[str, Any]:
         grant = self.by_refresh.get(given.get("refresh_token", ""))
-        dead = "Token has been expired or revoked."
         if grant is None:
             raise Refusal(oauth_error(400, "invalid_grant", "Bad Request"))
         if grant.died:
             raise Refusal(oauth_error(400, "invalid_grant", grant.died))
         if self.refresh_seconds and grant.issued_at + self.refresh_seconds <= self.clock.now():
-            raise Refusal(oauth_error(400, "invalid_grant", dead))
+            raise Refusal(oauth_error(400, "invalid_grant", DEAD))
+        if grant.email in self.suspended or grant.used_at + self.unused_seconds <= self.clock.now():
+            raise Refusal(oauth_error(400, "invalid_grant", DEAD))
+        grant.used_at = self.clock.now()
         grant.client_id = grant.client_id or given.get("client_id", "")
         answer = self._tokens(grant, "")
         if self.rotate:
             fresh = self.grant(grant.email, grant.scopes, grant.client_id)
             answer["refresh_token"] = fresh.refresh_token
-            grant.died = dead
+            grant.died = DEAD
             self.by_access[answer["access_token"]].grant = fresh
         return answer
 
@@ -229,6 +257,10 @@ class Grants:
         if {"email", "https://www.googleapis.com/auth/userinfo.email"} & set(grant.scopes):
             claims |= {"email": grant.email, "email_verified": True, "hd": grant.email.partition("@")[2]}
         return claims | ({"nonce": nonce} if nonce else {})
+
+
+def _alike(one: Grant, two: Grant) -> bool:
+    return (one.email, one.client_id) == (two.email, two.client_id)
 
 
 def _challenge(verifier: str, method: str) -> str:

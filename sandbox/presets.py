@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sandbox.clock import stamp
+from sandbox.senders import SENDERS
 from sandbox.wire import JSON, Answer, Request, dump, google_error, lacks_scope, oauth_error
 
 if TYPE_CHECKING:
@@ -348,3 +349,4 @@ PRESETS: dict[str, Preset] = {
     "F40": Preset(EVENTS, after=_f40, times=None),
     "LF": Preset("gmail.batch", after=_bare_lines),
 }
+PRESETS |= {name: Preset("", act=act) for name, act in SENDERS.items()}

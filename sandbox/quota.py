@@ -57,7 +57,8 @@ class Window:
 
 @dataclass(slots=True)
 class Seen:
-    """One request as the sandbox saw it; `at` in seconds of its clock, `item` the id asked for, if any."""
+    """One request as the sandbox saw it; `at` in seconds of its clock, `item` the id asked for, if any; `quota_user` whom the
+    caller wants it charged to."""
 
     at: float
     method: str
@@ -67,6 +68,7 @@ class Seen:
     units: int = 0
     item: str = ""
     fault: str = ""
+    quota_user: str = ""
     part_of_batch: bool = False
 
 
@@ -82,6 +84,7 @@ class Stats:
     by_operation: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     in_flight: Counter[str] = field(default_factory=Counter)
     peak_concurrency: Counter[str] = field(default_factory=Counter)
+    quota_users: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         self.record: deque[Seen] = deque(maxlen=self.keep)
@@ -95,6 +98,8 @@ class Stats:
             self.requests[seen.operation] += 1
             self.statuses[seen.status] += 1
             self.by_operation[seen.account][seen.operation] += 1
+            if seen.quota_user:
+                self.quota_users[seen.quota_user] += 1
 
     def enter(self, account: str, limit: int | None) -> bool:
         """One more request of the mailbox in flight; False when that is more than `limit`."""
@@ -128,7 +133,9 @@ class Stats:
     def clear(self) -> None:
         with self._lock:
             self.record.clear()
-            for counter in (self.requests, self.statuses, self.units, self.by_operation, self.peak_concurrency):
+            for counter in (self.requests, self.statuses, self.units, self.by_operation):
+                counter.clear()
+            for counter in (self.peak_concurrency, self.quota_users):
                 counter.clear()
             self._windows.clear()
             self._calendar.clear()
@@ -141,5 +148,6 @@ class Stats:
                 "units": dict(self.units),
                 "peak_units_per_minute": {bucket: window.peak for bucket, window in self._windows.items()},
                 "peak_concurrency": dict(self.peak_concurrency),
+                "quota_users": dict(self.quota_users),
                 "by_account": {account: dict(counts) for account, counts in self.by_operation.items()},
             }

@@ -1,82 +1,47 @@
-"""From a path to an operation id of Google's discovery documents, and from there to an answer.
+"""From a request to an answer.
 
-Every request passes the same gates in the same order: who asks, what they may, how much they have spent, whether a fault is
-planned, and only then the service itself.
+Every request passes the same gates in the same order: who asks, is a fault planned, what have they spent, and only then the
+service itself (sandbox/services.py).
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
-from typing import Any
-from urllib.parse import unquote
-
+from sandbox import paths
 from sandbox.batch import MOST, join_batch, split_batch
-from sandbox.calendar import CalendarApi
-from sandbox.gmail import METADATA, Gmail
-from sandbox.mailbox import Mailbox
 from sandbox.oauth import Grant
 from sandbox.presets import calendar_quota, quota_exceeded, too_many_at_once, too_many_parts
 from sandbox.quota import COSTS, Seen
-from sandbox.wire import Answer, Refusal, Request, lacks_scope, not_found, unauthenticated
+from sandbox.services import Services
+from sandbox.wire import Answer, Refusal, Request, not_found, unauthenticated
 from sandbox.world import World
-
-_ID = r"(?P<item>[^/]+)"
-_MAIL = [
-    (r"profile", "gmail.getProfile"),
-    (r"messages", "gmail.messages.list"),
-    (rf"messages/{_ID}", "gmail.messages.get"),
-    (rf"messages/{_ID}/attachments/(?P<more>[^/]+)", "gmail.messages.attachments.get"),
-    (r"threads", "gmail.threads.list"),
-    (rf"threads/{_ID}", "gmail.threads.get"),
-    (r"history", "gmail.history.list"),
-    (r"labels", "gmail.labels.list"),
-    (rf"labels/{_ID}", "gmail.labels.get"),
-    (r"settings/sendAs", "gmail.settings.sendAs.list"),
-    (r"drafts", "gmail.drafts.list"),
-    (rf"drafts/{_ID}", "gmail.drafts.get"),
-]
-_CALENDAR = [
-    (r"users/me/calendarList", "calendar.calendarList.list"),
-    (r"calendars/(?P<more>[^/]+)", "calendar.calendars.get"),
-    (r"calendars/(?P<more>[^/]+)/events", "calendar.events.list"),
-    (rf"calendars/(?P<more>[^/]+)/events/{_ID}", "calendar.events.get"),
-    (rf"calendars/(?P<more>[^/]+)/events/{_ID}/instances", "calendar.events.instances"),
-]
-GMAIL_ROUTES = [(re.compile(rf"/gmail/v1/users/(?P<user>[^/]+)/{path}\Z"), name) for path, name in _MAIL]
-CALENDAR_ROUTES = [(re.compile(rf"/calendar/v3/{path}\Z"), name) for path, name in _CALENDAR]
-_BATCHES = {"/batch/gmail/v1": "gmail.batch", "/batch/calendar/v3": "calendar.batch", "/batch": "gmail.batch"}
-_MAIL_SCOPES = (
-    "https://mail.google.com/",
-    "https://www.googleapis.com/auth/gmail.readonly",
-    "https://www.googleapis.com/auth/gmail.modify",
-)
-_CALENDAR_SCOPES = ("https://www.googleapis.com/auth/calendar",)
 
 
 class Router:
-    """Answers a request of the two APIs."""
+    """Answers a request of the APIs."""
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.gmail = Gmail(world)
-        self.calendar = CalendarApi(world)
+        self.services = Services(world)
 
     def answer(self, request: Request) -> Answer:
-        """The answer, faults included; never raises."""
-        more = self._place(request)
+        """The answer, faults included; never raises Refusal."""
+        more, user = paths.find(request)
         seen = Seen(self.world.clock.now(), request.method, request.operation, "", 0, item=request.item)
         seen.part_of_batch = request.part_of_batch
+        seen.quota_user = request.one("quotaUser") or request.headers.get("x-goog-quota-user", "")
         try:
-            answer = self._gated(request, more, seen)
+            answer = self._gated(request, more, user, seen)
         except Refusal as refusal:
             answer = refusal.answer
+        self._record(request, answer, seen)
+        return answer
+
+    def _record(self, request: Request, answer: Answer, seen: Seen) -> None:
         seen.account, seen.status = request.account, answer.status
         if self.world.knobs.log_requests:
             self.world.stats.write(seen)
-        return answer
 
-    def _gated(self, request: Request, more: str, seen: Seen) -> Answer:
+    def _gated(self, request: Request, more: str, user: str, seen: Seen) -> Answer:
         if not request.operation:
             raise not_found()
         grant = self.world.grants.read(_bearer(request))
@@ -92,105 +57,62 @@ class Router:
         if request.operation.endswith(".batch"):
             answer = self._batch(request)
         else:
-            answer = self._paid(request, grant, more, seen)
+            answer = self._counted(request, grant, more, user, seen)
         return answer if rule is None else self.world.faults.after(rule, request, answer)
 
     def _batch(self, request: Request) -> Answer:
         parts = split_batch(request)
         if len(parts) > MOST:
             return too_many_parts(len(parts))
-        knobs, stats = self.world.knobs, self.world.stats
-        entered = []
+        limit, stats = self.world.knobs.concurrency_limit, self.world.stats
+        entered = 0
         answers: list[tuple[str, Answer]] = []
         try:
             for content_id, part in parts:
-                if stats.enter(request.account, knobs.concurrency_limit):
-                    entered.append(part)
+                if stats.enter(request.account, limit):
+                    entered += 1
                     answers.append((content_id, self.answer(part)))
                 else:
-                    answers.append((content_id, too_many_at_once()))
+                    answers.append((content_id, self._turned_away(part, request.account)))
         finally:
-            for _ in entered:
+            for _ in range(entered):
                 stats.leave(request.account)
         return join_batch(answers)
 
-    def _paid(self, request: Request, grant: Grant, more: str, seen: Seen) -> Answer:
+    def _turned_away(self, part: Request, account: str) -> Answer:
+        answer = too_many_at_once()
+        paths.find(part)
+        part.account = account
+        seen = Seen(self.world.clock.now(), part.method, part.operation, "", 0, item=part.item, part_of_batch=True)
+        self._record(part, answer, seen)
+        return answer
+
+    def _counted(self, request: Request, grant: Grant, more: str, user: str, seen: Seen) -> Answer:
         knobs, stats = self.world.knobs, self.world.stats
         if request.part_of_batch:
-            return self._spent(request, grant, more, seen)
+            return self._paid(request, grant, more, user, seen)
         if not stats.enter(grant.email, knobs.concurrency_limit):
             return too_many_at_once()
         try:
-            return self._spent(request, grant, more, seen)
+            return self._paid(request, grant, more, user, seen)
         finally:
             stats.leave(grant.email)
 
-    def _spent(self, request: Request, grant: Grant, more: str, seen: Seen) -> Answer:
+    def _paid(self, request: Request, grant: Grant, more: str, user: str, seen: Seen) -> Answer:
         knobs = self.world.knobs
         calendar = request.operation.startswith("calendar.")
-        seen.units = 1 if calendar else COSTS[knobs.cost_profile].get(request.operation, 1)
-        most = (knobs.calendar_per_minute if calendar else knobs.units_per_minute) if knobs.enforce_quota else None
-        if not self.world.stats.spend(grant.email, seen.units, most, calendar=calendar):
-            seen.units = 0
-            return calendar_quota() if calendar else quota_exceeded()
-        found = self._calendar(request, grant, more) if calendar else self._mail(request, grant, more)
-        return found if isinstance(found, Answer) else Answer.of(found)
+        if calendar or request.operation.startswith("gmail."):
+            seen.units = 1 if calendar else COSTS[knobs.cost_profile].get(request.operation, 1)
+            most = (knobs.calendar_per_minute if calendar else knobs.units_per_minute) if knobs.enforce_quota else None
+            if not self.world.stats.spend(_bucket(grant, seen), seen.units, most, calendar=calendar):
+                seen.units = 0
+                return calendar_quota() if calendar else quota_exceeded()
+        return self.services.answer(grant, request, more, user)
 
-    def _mail(self, request: Request, grant: Grant, more: str) -> Any:
-        metadata_only = METADATA in grant.scopes
-        if not metadata_only and not set(_MAIL_SCOPES) & set(grant.scopes):
-            raise lacks_scope()
-        box = self.world.mailbox(grant.email)
-        gmail = self.gmail
-        name = request.operation
-        both: dict[str, Callable[[Mailbox, Request, bool], Any]] = {
-            "gmail.messages.list": gmail.list_messages,
-            "gmail.messages.get": gmail.get_message,
-            "gmail.threads.list": gmail.list_threads,
-            "gmail.threads.get": gmail.get_thread,
-        }
-        plain: dict[str, Callable[[Mailbox, Request], Any]] = {
-            "gmail.getProfile": gmail.profile,
-            "gmail.history.list": gmail.list_history,
-            "gmail.labels.list": gmail.list_labels,
-            "gmail.labels.get": gmail.get_label,
-            "gmail.settings.sendAs.list": gmail.list_send_as,
-            "gmail.drafts.list": gmail.list_drafts,
-            "gmail.drafts.get": gmail.get_draft,
-        }
-        if name in both:
-            return both[name](box, request, metadata_only)
-        if name in plain:
-            return plain[name](box, request)
-        return gmail.get_attachment(box, request, more)
 
-    def _calendar(self, request: Request, grant: Grant, more: str) -> Any:
-        if not any(scope.startswith(_CALENDAR_SCOPES) for scope in grant.scopes):
-            raise lacks_scope()
-        api, email, name = self.calendar, grant.email, request.operation
-        if name == "calendar.calendarList.list":
-            return api.list_calendars(email, request)
-        verbs: dict[str, Callable[[str, Request, str], Any]] = {
-            "calendar.calendars.get": api.get_calendar,
-            "calendar.events.list": api.list_events,
-            "calendar.events.get": api.get_event,
-            "calendar.events.instances": api.list_instances,
-        }
-        return verbs[name](email, request, more)
-
-    def _place(self, request: Request) -> str:
-        """Fills in operation and item; returns the other id of the path, if any."""
-        request.absorb_override()
-        if request.method == "POST" and request.path.rstrip("/") in _BATCHES:
-            request.operation = _BATCHES[request.path.rstrip("/")]
-            return ""
-        for pattern, name in (*GMAIL_ROUTES, *CALENDAR_ROUTES):
-            found = pattern.match(request.path) if request.method == "GET" else None
-            if found:
-                groups = found.groupdict()
-                request.operation, request.item = name, unquote(groups.get("item") or "")
-                return unquote(groups.get("more") or "")
-        return ""
+def _bucket(grant: Grant, seen: Seen) -> str:
+    """Whose minute pays. A service account is one user, whoever it acts for, unless the caller names a quota user."""
+    return (seen.quota_user or grant.via) if grant.via else grant.email
 
 
 def _bearer(request: Request) -> str:

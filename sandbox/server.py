@@ -12,6 +12,7 @@ from typing import Any
 
 from sandbox import consent
 from sandbox.control import control
+from sandbox.paths import PREFIXES
 from sandbox.routes import Router
 from sandbox.wire import Answer, Refusal, Request, dump, not_found
 from sandbox.world import World
@@ -32,8 +33,10 @@ class Server:
         self.google_oauth_root = self.url
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True, name="sandbox")
         self._thread.start()
+        world.courier.start()
 
     def close(self) -> None:
+        self.world.courier.stop()
         self._http.shutdown()
         self._http.server_close()
         self._http.drop_all()
@@ -132,7 +135,7 @@ class _Handler(BaseHTTPRequestHandler):
             return consent.certificates(world, pem=False)
         if path == "/oauth2/v1/certs":
             return consent.certificates(world, pem=True)
-        if path.startswith(("/gmail/", "/calendar/", "/batch")):
+        if path.startswith(PREFIXES):
             return self.router.answer(request)
         raise not_found()
 

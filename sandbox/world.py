@@ -7,11 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from sandbox.almanac import Almanac
+from sandbox.channels import Channels
 from sandbox.clock import Clock
+from sandbox.courier import Courier
+from sandbox.delegation import Delegation, ServiceAccount
 from sandbox.faults import FaultPlan
 from sandbox.mailbox import Mailbox
-from sandbox.oauth import READING, Grants
+from sandbox.oauth import READING, Grant, Grants
+from sandbox.pubsub import PubSub
 from sandbox.quota import Stats
+from sandbox.watches import Watches
 
 DAY = 86_400
 
@@ -24,6 +29,11 @@ class Knobs:
     visibility_delay hides a delivered mail from reads, history_delay holds history records back; stable_cancelled keeps
     the details of cancelled events as an organizer's copy does, instead of the bare ids that are all Google promises;
     text_as_utf8: Gmail hands out text parts in UTF-8 whatever charset their header still names (gogcli issue 446).
+
+    Push: push_duplicates and push_drops are shares (0 to 1) of messages sent twice or not at all; watch_interval is the least
+    time between two notifications of one mailbox (0: none is dropped); pull_wait holds an empty pull so many real seconds;
+    https_push_only refuses http addresses even on this machine. jwt_leeway is how wrong a service account's clock may be
+    (None: it is not looked at).
     """
 
     enforce_quota: bool = False
@@ -42,12 +52,21 @@ class Knobs:
     stable_cancelled: bool = False
     text_as_utf8: bool = True
     log_requests: bool = True
+    push_duplicates: float = 0.0
+    push_drops: float = 0.0
+    watch_interval: float = 1.0
+    watch_ttl: float = 7 * DAY
+    channel_ttl: float = 7 * DAY
+    pull_wait: float = 0.0
+    https_push_only: bool = False
+    jwt_leeway: float | None = 300.0
 
 
 class World:
     """Everything the servers answer from. Accounts come into being when first named.
 
-    `refresh_token(email)` is the headless way in. `crm` and `names` are what a team brings along for the demo.
+    `refresh_token(email)` is the headless way in, `service_account()` the way in for a whole team. `crm` is what
+    a team brings along for the demo.
     """
 
     def __init__(
@@ -59,6 +78,14 @@ class World:
         self.grants = Grants(self.clock)
         self.faults = FaultPlan(self, seed)
         self.almanac = Almanac(self.clock, self.knobs)
+        self.courier = Courier(self.clock)
+        self.pubsub = PubSub(self.clock, self.knobs, self.courier, self.grants.signer, seed)
+        self.watches = Watches(self)
+        self.channels = Channels(self, seed)
+        self.delegation = Delegation(self)
+        self.almanac.on_change = self.channels.changed
+        self.admins: set[str] = set()
+        self.suspended = self.grants.suspended
         self.mailboxes: dict[str, Mailbox] = {}
         self.crm: dict[str, Any] = {}
         self._refresh: dict[tuple[str, tuple[str, ...]], str] = {}
@@ -69,7 +96,9 @@ class World:
         email = email.lower()
         with self._lock:
             if email not in self.mailboxes:
-                self.mailboxes[email] = Mailbox(email, name or email.partition("@")[0], self.clock, self.knobs)
+                box = Mailbox(email, name or email.partition("@")[0], self.clock, self.knobs)
+                box.on_change = self.watches.changed
+                self.mailboxes[email] = box
                 self.almanac.calendar(email)
             return self.mailboxes[email]
 
@@ -87,6 +116,19 @@ class World:
         form = {"grant_type": ["refresh_token"], "refresh_token": [self.refresh_token(email, scopes)]}
         form |= {"client_id": [self.grants.client_id], "client_secret": [self.grants.client_secret]}
         return self.grants.exchange(form)["access_token"]
+
+    def service_account(self, *domains: str, scopes: tuple[str, ...] = READING) -> ServiceAccount:
+        """The operator's robot; administrators of `domains` allow it `scopes`."""
+        robot = self.delegation.account()
+        for domain in domains:
+            robot.allow(domain, *scopes)
+        return robot
+
+    def robot_token(self, *scopes: str) -> str:
+        """A fresh access token of the robot itself, such as for Pub/Sub."""
+        robot = self.delegation.account()
+        grant = Grant(robot.email, scopes, robot.client_id, "", self.clock.now(), via=robot.email)
+        return self.grants.issue(grant)["access_token"]
 
     def accounts(self) -> list[dict[str, str]]:
         boxes = list(self.mailboxes.values())
