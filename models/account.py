@@ -177,16 +177,20 @@ def release_source(
 
 def release_dead_leases(session: Session, *, now: datetime) -> int:
     """Free the leases whose holder was a process of this machine that no longer runs (after a kill); how many."""
-    here = socket.gethostname()
     freed = 0
     for source in session.exec(select(Source).where(Source.lease_owner != "")):
-        host, pid, _ = (source.lease_owner.split(":") + ["", ""])[:3]
-        if host == here and pid.isdigit() and not _alive(int(pid)):
+        if is_dead(source.lease_owner):
             source.lease_owner, source.lease_until = "", None
             source.next_sync_at = now
             session.add(source)
             freed += 1
     return freed
+
+
+def is_dead(owner: str) -> bool:
+    """Whether a lease's holder was a process of this machine that no longer runs."""
+    host, pid, _ = (owner.split(":") + ["", ""])[:3]
+    return host == socket.gethostname() and pid.isdigit() and not _alive(int(pid))
 
 
 def request_sync(session: Session, account_id: int, *, now: datetime) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Index, or_, update
 from sqlmodel import Field, Session, SQLModel, UniqueConstraint, col, select
 
-from models.account import lease_owner
+from models.account import is_dead, lease_owner
 from models.db import insert_new, table
 from models.errors import Conflict, Invalid, NotFound
 from models.event import KINDS, Event
@@ -181,6 +181,18 @@ def due_deliveries(now: datetime) -> Any:
 def _free(now: datetime) -> Any:
     deliveries = table(Delivery)
     return or_(deliveries.c.lease_until.is_(None), deliveries.c.lease_until <= now)
+
+
+def release_dead_deliveries(session: Session) -> int:
+    """Free the deliveries that a killed process of this machine held; how many. What it had sent already is sent once more
+    under the same id."""
+    freed = 0
+    for delivery in session.exec(select(Delivery).where(Delivery.state == "pending", Delivery.lease_owner != "")):
+        if is_dead(delivery.lease_owner):
+            delivery.lease_owner, delivery.lease_until = "", None
+            session.add(delivery)
+            freed += 1
+    return freed
 
 
 def record_attempt(

@@ -17,7 +17,7 @@ from models.account import Source, claim_due_sources, release_dead_leases
 from models.deal import Deal
 from models.event import Event
 from models.interaction import Interaction
-from models.webhook import Delivery, claim_due_deliveries
+from models.webhook import Delivery, claim_due_deliveries, release_dead_deliveries
 from worker.context import Work
 from worker.meetings import ended_meetings
 
@@ -77,7 +77,7 @@ class Scheduler:
         if time.monotonic() - self._swept > SWEEP_EVERY:
             self._swept = time.monotonic()
             with db.write() as session:
-                freed = release_dead_leases(session, now=now)
+                freed = release_dead_leases(session, now=now) + release_dead_deliveries(session)
             if freed:
                 log.info("lease.freed", count=freed)
         with db.read() as session:
