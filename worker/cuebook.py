@@ -166,7 +166,7 @@ def _expand(line: str, words: dict[str, str]) -> str:
 def _source(line: str, words: dict[str, str], spaced: bool) -> str:
     text = fold_accents(_expand(line, words)).replace("'", "'?")
     if not spaced:
-        return text.replace("~", ".{0,14}?").replace(" ", r"\s*")
+        return text.replace("~?", "~").replace("~", ".{0,14}?").replace(" ", r"\s*")
     text = re.sub(r"\s*~\s*", r"(?:\\W|\\W.{0,45}?\\W)", text)
     return rf"(?<!\w)(?:{text})(?!\w)".replace(" ", r"\s+")
 
