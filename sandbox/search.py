@@ -14,7 +14,7 @@ from sandbox.mailbox import Mailbox, Stored
 from sandbox.mime import text_of
 from sandbox.parcel import day_start
 
-_TOKEN = re.compile(r'\s*(?:([(){}])|(-?)([A-Za-z_]+):(?=\S)|(-)(?=[({"\w])|"([^"]*)"|([^\s(){}"]+))')
+_TOKEN = re.compile(r'\s*(?:([(){}])|(-?)([A-Za-z_][A-Za-z0-9_]*):(?=\S)|(-)(?=[({"\w])|"([^"]*)"|([^\s(){}"]+))')
 _PLACES = {"inbox": "INBOX", "sent": "SENT", "drafts": "DRAFT", "draft": "DRAFT", "spam": "SPAM", "trash": "TRASH"}
 _PLACES |= {"chats": "CHAT", "chat": "CHAT", "unread": "UNREAD", "starred": "STARRED", "important": "IMPORTANT"}
 _SPANS = {"d": 86400, "m": 30 * 86400, "y": 365 * 86400, "h": 3600}

@@ -31,6 +31,13 @@ class Google:
     def __init__(self, world: World, server: Server, email: str, scopes: tuple[str, ...] = ALL) -> None:
         self.world, self.server, self.email = world, server, email.lower()
         self.token = world.access_token(email, scopes)
+        self.credentials = Credentials(
+            self.token,
+            refresh_token=world.refresh_token(email, scopes),
+            token_uri=f"{server.google_oauth_root}/token",
+            client_id="client",
+            client_secret="secret",
+        )
         self._http = httplib2.Http(timeout=20)
         self.gmail, self.calendar = self._service("gmail"), self._service("calendar")
         self.directory, self.pubsub = self._service("directory"), self._service("pubsub")
@@ -99,7 +106,7 @@ class Google:
         patched["rootUrl"] = f"{self.server.url}/"
         patched["baseUrl"] = f"{self.server.url}/{patched['servicePath']}"
         patched.pop("mtlsRootUrl", None)
-        http = google_auth_httplib2.AuthorizedHttp(Credentials(self.token), http=self._http)
+        http = google_auth_httplib2.AuthorizedHttp(self.credentials, http=self._http)
         return build_from_document(patched, http=http)
 
 
