@@ -12,10 +12,10 @@ from models.event import Event
 from models.webhook import Delivery, Webhook, redeliver
 from webapp import present
 from webapp.api.cursors import page
-from webapp.api.feed import for_viewer
 from webapp.api.idempotency import api_router
 from webapp.api.inputs import Asked, Id
 from webapp.deps import Given, Me, Viewer
+from webapp.feed import for_viewer
 from webapp.security import policy
 
 router = api_router("deliveries")

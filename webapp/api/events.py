@@ -9,10 +9,10 @@ from sqlmodel import Session, col, select
 
 from models.event import Event
 from models.replay import position_of
-from webapp.api.feed import for_viewer, readable
 from webapp.api.idempotency import api_router
 from webapp.api.inputs import Body, Line
 from webapp.deps import Given, Me
+from webapp.feed import for_viewer, readable
 from webapp.security import policy
 
 router = api_router("events")

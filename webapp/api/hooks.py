@@ -15,11 +15,11 @@ from models.replay import position_of, replay
 from models.webhook import Webhook, add_webhook, remove_webhook, resume_webhook
 from webapp import present
 from webapp.api.cursors import page
-from webapp.api.feed import for_viewer, readable
 from webapp.api.idempotency import api_router
 from webapp.api.inputs import Asked, Body, Id, Line
 from webapp.api.samples import sample
 from webapp.deps import Deps, Given, Me, Viewer
+from webapp.feed import for_viewer, readable
 from webapp.security import policy
 
 router = api_router("hooks")
