@@ -115,7 +115,7 @@ class CalendarApi:
             event = calendar.events[event_id]
             if not since < serial <= upto or not _asked_for(event, request, newer):
                 continue
-            if event["status"] == "cancelled" and not deleted and (single or not event.get("recurringEventId")):
+            if event["status"] == "cancelled" and not deleted and (single or not _in_living_series(event, calendar)):
                 continue
             if not event.get("recurrence"):
                 if since or _touches(event, low, high):
@@ -168,6 +168,11 @@ class CalendarApi:
             raise calendar_error(400, "badRequest", "showDeleted=false cannot be used with a sync token.")
         if request.one("orderBy") == "startTime" and not request.flag("singleEvents"):
             raise calendar_error(400, "badRequest", "The requested ordering is not available for the particular query.")
+
+
+def _in_living_series(event: Event, calendar: Calendar) -> bool:
+    """Cancelled occurrences are told for as long as their series lives."""
+    return calendar.events.get(event.get("recurringEventId", ""), {}).get("status") == "confirmed"
 
 
 def _asked_for(event: Event, request: Request, newer: datetime | None) -> bool:
