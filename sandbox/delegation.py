@@ -5,14 +5,13 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from sandbox.oauth import Grant, subject_of
+from sandbox.oauth import Grant, key_of, subject_of
 from sandbox.wire import Refusal, oauth_error
 
 if TYPE_CHECKING:
@@ -38,9 +37,9 @@ class ServiceAccount:
     email: str
     delegated: dict[str, frozenset[str]] = field(default_factory=dict)
 
-    @cached_property
+    @property
     def key(self) -> rsa.RSAPrivateKey:
-        return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        return key_of(self.email)
 
     @property
     def client_id(self) -> str:
