@@ -48,13 +48,26 @@ class Team:
 
     def ask(self, who: str, method: str, path: str, **more: Any) -> httpx.Response:
         """Knock as a person (or ``nobody``): with a key at the API, with a cookie and its token at the pages."""
-        headers = {}
+        headers = dict(more.pop("headers", {}))
         if path.startswith("/api/") and who in self.keys:
             headers["authorization"] = f"Bearer {self.keys[who]}"
         elif who in self.cookies:
             cookie, token = self.cookies[who]
             headers |= {"cookie": f"{COOKIE}={cookie}", "x-csrf-token": token}
         return self.client.request(method, path, headers=headers, **more)
+
+    def api(self, method: str, path: str, body: Any = None, *, who: str = "owner", key: str = "") -> httpx.Response:
+        """Ask the API; ``{name}`` in the path stands for what was planted. ``key``: an Idempotency-Key."""
+        more: dict[str, Any] = {"headers": {"idempotency-key": key} if key else {}}
+        if body is not None:
+            more["json"] = body
+        return self.ask(who, method, f"/api/v1/{path}".format(**self.ids), **more)
+
+    def read(self, path: str, *, who: str = "owner") -> Any:
+        """What the API answers with 200."""
+        answer = self.api("GET", path, who=who)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
 
 
 @contextmanager
