@@ -32,9 +32,9 @@ def readable(session: Session, rows: Sequence[Event], me: Viewer) -> list[dict[s
     accounts = present.by_id(session, Account, [_account_of(row) for row in rows])
     shown = []
     for row in rows:
-        mail, account = _interaction_of(row), accounts.get(_account_of(row) or 0)
-        if mail is not None:
-            sight = seen.get(mail, Sight("none"))
+        account = accounts.get(_account_of(row) or 0)
+        if row.kind.startswith(OF_INTERACTIONS):
+            sight = seen.get(_interaction_of(row) or 0, Sight("none"))
             if sight.any:
                 shown.append(_narrowed(row, sight))
         elif not row.kind.startswith(OF_ACCOUNTS) or me.is_admin or (account and account.user_id == me.id):
