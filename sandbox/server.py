@@ -31,7 +31,7 @@ class Server:
         self.url = f"http://{host}:{self.port}"
         self.google_api_root = self.url
         self.google_oauth_root = self.url
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True, name="sandbox")
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True, name="sandbox")
         self._thread.start()
         world.courier.start()
 

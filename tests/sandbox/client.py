@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cached_property
 from typing import Any
 
 import google_auth_httplib2
@@ -39,8 +40,23 @@ class Google:
             client_secret="secret",
         )
         self._http = httplib2.Http(timeout=20)
-        self.gmail, self.calendar = self._service("gmail"), self._service("calendar")
-        self.directory, self.pubsub = self._service("directory"), self._service("pubsub")
+        self._plain = httpx.Client(verify=False, timeout=20)
+
+    @cached_property
+    def gmail(self) -> Any:
+        return self._service("gmail")
+
+    @cached_property
+    def calendar(self) -> Any:
+        return self._service("calendar")
+
+    @cached_property
+    def directory(self) -> Any:
+        return self._service("directory")
+
+    @cached_property
+    def pubsub(self) -> Any:
+        return self._service("pubsub")
 
     @property
     def users(self) -> Any:
@@ -56,6 +72,7 @@ class Google:
 
     def close(self) -> None:
         self._http.close()
+        self._plain.close()
 
     def call(self, request: Any) -> Any:
         return self.checked(request, request.execute())
@@ -99,10 +116,10 @@ class Google:
     def get(self, path: str, **given: Any) -> httpx.Response:
         """A plain GET, for what the library would not send."""
         headers = {"Authorization": f"Bearer {self.token}"}
-        return httpx.get(f"{self.server.url}{path}", headers=headers, params=given)
+        return self._plain.get(f"{self.server.url}{path}", headers=headers, params=given or None)
 
     def _service(self, api: str) -> Any:
-        patched = json.loads(json.dumps(conform.document(api)))
+        patched = dict(conform.document(api))
         patched["rootUrl"] = f"{self.server.url}/"
         patched["baseUrl"] = f"{self.server.url}/{patched['servicePath']}"
         patched.pop("mtlsRootUrl", None)

@@ -17,9 +17,13 @@ MONDAY = datetime(2026, 11, 2, 9, tzinfo=UTC).timestamp()
 CLOSED = ("Won", "Lost")
 
 
-@cache
 def team(seed: int = 7) -> tuple[World, list]:
     """Told once a seed; whoever changes it builds one of their own."""
+    return told(seed)
+
+
+@cache
+def told(seed: int) -> tuple[World, list]:
     return fresh(seed)
 
 
@@ -41,7 +45,7 @@ def fitting(world: World, one: Stored) -> list[dict[str, Any]]:
     return [deal for score, deal in open_then if most and score == most]
 
 
-@pytest.mark.parametrize("seed", [7, 1, 2])
+@pytest.mark.parametrize("seed", [7, 1])
 def test_only_a_handful_of_conversations_could_belong_to_two_deals(seed: int) -> None:
     world, _ = team(seed)
     unclear = {
@@ -98,27 +102,23 @@ def test_what_the_crm_has_not_caught_up_with_has_just_been_said() -> None:
             assert deal.letters[-1].at.timestamp() > MONDAY - 8 * 86_400, deal.name
 
 
-def test_the_same_seed_tells_the_same_stories() -> None:
-    one, two = team()[0], fresh()[0]
-    assert one.crm == two.crm
-    for email in one.mailboxes:
-        assert [s.bytes() for s in one.mailbox(email).messages.values()] == [
-            s.bytes() for s in two.mailbox(email).messages.values()
-        ]
-
-
 def test_nobody_speaks_of_themselves_as_somebody_else() -> None:
     _, deals = team()
     for deal in deals:
         assert deal.colleague != deal.person.name
 
 
-def test_it_goes_on_while_somebody_watches() -> None:
-    world, deals = fresh()
-    before = sum(len(box.messages) for box in world.mailboxes.values())
-    live = Live(world, deals)
+def test_the_same_seed_tells_the_same_stories_and_they_go_on_while_somebody_watches() -> None:
+    one, (two, deals) = team()[0], fresh()
+    assert one.crm == two.crm
+    for email in one.mailboxes:
+        assert [s.bytes() for s in one.mailbox(email).messages.values()] == [
+            s.bytes() for s in two.mailbox(email).messages.values()
+        ]
+    before = sum(len(box.messages) for box in two.mailboxes.values())
+    live = Live(two, deals)
     for _ in range(12):
-        world.clock.advance(60)
+        two.clock.advance(60)
         live.step()
-    assert sum(len(box.messages) for box in world.mailboxes.values()) >= before + 12
-    assert all(box.changes for box in world.mailboxes.values())
+    assert sum(len(box.messages) for box in two.mailboxes.values()) >= before + 12
+    assert all(box.changes for box in two.mailboxes.values())
