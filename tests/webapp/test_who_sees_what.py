@@ -22,7 +22,11 @@ LEVELS = ("full", "subject", "metadata")
 WORDS = {"full": set(MARKS), "subject": {SUBJECT}, "metadata": set(), "none": set()}
 RANK = {"nobody": -1, "public": 0, "rep": 1, "manager": 2, "admin": 3, "owner": 1, "other": 1}
 
+LATER = {"before": "2030-01-01T00:00:00+00:00~1"}
 QUERIES: dict[str, dict[str, Any]] = {
+    "/deals/{deal_id}/earlier": LATER,
+    "/contacts/{contact_id}/earlier": LATER,
+    "/companies/{company_id}/earlier": LATER,
     "/search": {"q": "prices"},
     "/api/v1/held": {"state": "all"},
     "/api/v1/suggestions": {"state": "all"},
