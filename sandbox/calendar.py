@@ -10,7 +10,7 @@ from typing import Any
 from sandbox.almanac import FAR, Calendar
 from sandbox.masks import apply_mask, parse_mask
 from sandbox.presets import full_sync_required
-from sandbox.series import Event, read_moment
+from sandbox.series import Event, original_of, read_moment
 from sandbox.wire import Answer, Refusal, Request, google_error
 from sandbox.world import World
 
@@ -87,7 +87,7 @@ class CalendarApi:
             found = [one | {"status": "cancelled"} for one in found]
         if not request.flag("showDeleted"):
             found = [one for one in found if one.get("status") != "cancelled"]
-        found.sort(key=lambda one: (read_moment(one.get("originalStartTime") or one["start"])[0], one["id"]))
+        found.sort(key=lambda one: (original_of(one), one["id"]))
         start = _number(request.one("pageToken"))
         size = self._size(request)
         shown = {"kind": "calendar#events", "etag": '"1"', "summary": calendar.summary, "timeZone": calendar.zone}
