@@ -184,7 +184,9 @@ def _f27(request: Request, rule: Rule, world: World) -> Answer:
 
 def _f29(request: Request, rule: Rule, answer: Answer) -> Answer:
     if rule.variant == "gzip":
-        return Answer(200, gzip.compress(answer.body)[:10] + b"\xff" * 20, answer.headers | {"Content-Encoding": "gzip"})
+        return Answer(
+            200, gzip.compress(answer.body)[:10] + b"\xff" * 20, answer.headers | {"Content-Encoding": "gzip"}
+        )
     if rule.variant == "bomb":
         bomb = gzip.compress(b'{"x":"' + b"a" * (32 << 20) + b'"}', 9)
         return Answer(200, bomb, answer.headers | {"Content-Encoding": "gzip"})
