@@ -2,12 +2,47 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse, Response
+from fastapi import APIRouter
+
+from webapp.pages import (
+    accounts,
+    board,
+    connect,
+    deal_edit,
+    deals,
+    decisions,
+    door,
+    firms,
+    hooks,
+    interactions,
+    ledger,
+    people,
+    review,
+    search,
+    settings,
+    team,
+)
+from webapp.pages.show import refusal
 
 router = APIRouter()
+for part in (
+    door,
+    review,
+    decisions,
+    board,
+    deals,
+    deal_edit,
+    interactions,
+    people,
+    firms,
+    accounts,
+    connect,
+    ledger,
+    hooks,
+    settings,
+    team,
+    search,
+):
+    router.include_router(part.router)
 
-
-def refusal(request: Request, status: int, title: str, sentence: str) -> Response:
-    """A refusal as a page."""
-    return HTMLResponse(f"<h1>{title}</h1><p>{sentence}</p>", status)
+__all__ = ["refusal", "router"]

@@ -1,0 +1,149 @@
+"""Connected accounts: how each stands in words, what to do next, and the sum that shows nothing was lost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from sqlmodel import Session, col, func, select
+
+from models.account import VISIBILITIES, Account, Source, disconnect_account, request_audit, request_sync
+from models.errors import Forbidden, Invalid
+from models.ledger import LedgerEntry
+from webapp import present, timeline
+from webapp.deps import Deps, Given, Me, Viewer
+from webapp.pages.forms import Sent
+from webapp.pages.show import done, live, page
+from webapp.security import policy
+
+router = APIRouter()
+NEXT_STEP = {"reconnect": "reconnect", "blocked": "sync", "operator": "sync", "gone": "disconnect"}
+
+
+@router.get("/accounts")
+@policy("rep")
+def accounts(request: Request, given: Given, me: Me) -> Response:
+    """The viewer's accounts; an administrator sees how everybody's fare."""
+    with given.db.read() as session:
+        found = read_accounts(session, me, given)
+        version = _version(found)
+    return page(
+        request,
+        "accounts.html",
+        accounts=found,
+        version=version,
+        providers=list(given.consents.values()),
+        levels=VISIBILITIES,
+        active="accounts",
+    )
+
+
+@router.get("/accounts/news")
+@policy("rep")
+def news(request: Request, given: Given, me: Me) -> Response:
+    """States, sums and progress as they are now; 204 when nothing moved."""
+    with given.db.read() as session:
+        found = read_accounts(session, me, given)
+    return live(request, "_accounts_news.html", _version(found), accounts=found, levels=VISIBILITIES)
+
+
+@router.post("/accounts/{account_id}/sync")
+@policy("rep")
+def sync(request: Request, given: Given, me: Me, account_id: int) -> Response:
+    """Look at every source of it now."""
+    with given.db.write() as session:
+        row = timeline.account_for(session, account_id, me)
+        request_sync(session, account_id, now=given.clock())
+    return done(request, f"{row.email} is being looked at now.", to="/accounts")
+
+
+@router.post("/accounts/{account_id}/audit")
+@policy("rep")
+def audit(request: Request, given: Given, me: Me, account_id: int) -> Response:
+    """Compare what the provider holds with the ledger."""
+    with given.db.write() as session:
+        row = timeline.account_for(session, account_id, me)
+        request_audit(session, account_id, now=given.clock())
+    return done(request, f"{row.email} is being compared with the provider.", to="/accounts")
+
+
+@router.post("/accounts/{account_id}/visibility")
+@policy("rep")
+def visibility(request: Request, given: Given, me: Me, account_id: int, form: Sent) -> Response:
+    """How much colleagues see of it. Its owner alone decides."""
+    level = form.text("visibility")
+    if level not in VISIBILITIES:
+        raise Invalid(f"Choose one of {', '.join(VISIBILITIES)}.", "visibility")
+    with given.db.write() as session:
+        row = timeline.account_for(session, account_id, me)
+        if row.user_id != me.id:
+            raise Forbidden("Only the owner of a mailbox decides what others see of it.")
+        row.visibility = level
+        session.add(row)
+    return done(request, "Saved. It holds from now on, also for what is logged already.", to="/accounts")
+
+
+@router.post("/accounts/{account_id}/disconnection")
+@policy("rep")
+def disconnection(request: Request, given: Given, me: Me, account_id: int) -> Response:
+    """Forget the grant; what was logged stays."""
+    with given.db.write() as session:
+        row = timeline.account_for(session, account_id, me)
+        disconnect_account(session, row, now=given.clock())
+    return done(request, f"{row.email} is disconnected. What was logged stays on the deals.", to="/accounts")
+
+
+def read_accounts(session: Session, me: Viewer, given: Deps) -> list[dict[str, Any]]:
+    """Accounts as people see them: health, sum, sources, and the one step that helps."""
+    rows = timeline.visible_accounts(session, me)
+    return [_account(session, row, me, given) for row in sorted(rows, key=lambda row: row.user_id != me.id)]
+
+
+def _account(session: Session, row: Account, me: Viewer, given: Deps) -> dict[str, Any]:
+    shown = present.account(session, row, now=given.clock())
+    step = NEXT_STEP.get(shown["state"], "reconnect" if row.missing else "sync")
+    provider = given.consents.get(row.provider)
+    return shown | {
+        "mine": row.user_id == me.id,
+        "ledger": present.ledger(session, row),
+        "step": step,
+        "provider_label": provider.label if provider else row.provider,
+        "can_connect": bool(provider and provider.ready),
+        "progress": _progress(session, row) if shown["walks"] else None,
+    }
+
+
+def _progress(session: Session, row: Account) -> dict[str, int] | None:
+    """How many mails of how many are settled; None while nobody knows how many there are."""
+    sources = session.exec(select(Source).where(Source.account_id == row.id, Source.kind == "mail")).all()
+    estimate = sum(source.estimate or 0 for source in sources)
+    settled = session.exec(
+        select(func.count())
+        .select_from(LedgerEntry)
+        .where(
+            col(LedgerEntry.source_id).in_([source.id for source in sources]),
+            col(LedgerEntry.outcome).not_in(("unopened", "owed")),
+        )
+    ).one()
+    return {"seen": min(settled, estimate), "estimate": estimate} if estimate else None
+
+
+def _version(found: list[dict[str, Any]]) -> str:
+    """Changes with the state, the sums and the minute of the lag."""
+    parts = [
+        (
+            one["id"],
+            one["state"],
+            one["sentence"],
+            one["ledger"]["in_mailbox"],
+            one["ledger"]["owed"],
+            one["ledger"]["unopened"],
+            one["ledger"]["held"],
+            one["visibility"],
+            int((one["lag_seconds"] or 0) // 60),
+            bool(one["walks"]),
+        )
+        for one in found
+    ]
+    return f"{abs(hash(str(parts))):x}"

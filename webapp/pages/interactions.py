@@ -1,0 +1,104 @@
+"""One mail or meeting: its text as far as the viewer may read it, and which deal it stands on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from sqlmodel import Session
+
+from models.deal import Deal
+from models.errors import Invalid, NotFound
+from models.interaction import Interaction
+from models.linking import put_on_deal, relink, unlink
+from models.privacy import sights
+from webapp import present
+from webapp.deps import Given, Me, Viewer
+from webapp.pages.case import open_deals
+from webapp.pages.forms import Sent
+from webapp.pages.show import done, page
+from webapp.security import policy
+
+router = APIRouter()
+
+
+@router.get("/interactions/{interaction_id}")
+@policy("rep")
+def whole(
+    request: Request, given: Given, me: Me, interaction_id: int, start: int = -1, end: int = -1, part: str = ""
+) -> Response:
+    """The text, with ``start`` to ``end`` of the new part marked; ``part``: for showing it inside another page."""
+    with given.db.read() as session:
+        row = _visible(session, interaction_id, me)
+        item = present.interactions(session, [row], me, whole=True)[0]
+        deals = present.by_id(session, Deal, [link["deal_id"] for link in item["links"]])
+        elsewhere = open_deals(session)
+    context = {"item": item, "pieces": _pieces(item, start, end), "deals": deals, "elsewhere": elsewhere}
+    return page(request, "_text.html" if part else "interaction.html", active="", **context)
+
+
+@router.post("/deals/{deal_id}/interactions/{interaction_id}")
+@policy("rep")
+def put_back(request: Request, given: Given, me: Me, deal_id: int, interaction_id: int) -> Response:
+    """It belongs to this deal (too)."""
+    with given.db.write() as session:
+        row = _visible(session, interaction_id, me)
+        deal = _deal(session, deal_id)
+        put_on_deal(session, row, deal, rule="person", user_id=me.id, now=given.clock())
+    return done(request, f"It is on {deal.name}.", to=f"/deals/{deal_id}")
+
+
+@router.delete("/deals/{deal_id}/interactions/{interaction_id}")
+@policy("rep")
+def take_off(request: Request, given: Given, me: Me, deal_id: int, interaction_id: int) -> Response:
+    """It does not belong to this deal, and does not come back by itself."""
+    with given.db.write() as session:
+        unlink(session, _visible(session, interaction_id, me), deal_id, now=given.clock())
+    path = f"/deals/{deal_id}/interactions/{interaction_id}"
+    return done(
+        request, "Taken off this deal; it will not come back by itself.", to=f"/deals/{deal_id}", undo=("POST", path)
+    )
+
+
+@router.post("/interactions/{interaction_id}/deal")
+@policy("rep")
+def move_over(
+    request: Request, given: Given, me: Me, interaction_id: int, form: Sent, deal: int | None = None, back: int = 0
+) -> Response:
+    """It belongs to another deal (``deal_id``); its conversation is remembered there. ``back``: where it stood."""
+    wanted = deal or form.number("deal_id")
+    if wanted is None:
+        raise Invalid("Choose a deal.", "deal_id")
+    with given.db.write() as session:
+        relink(session, _visible(session, interaction_id, me), wanted, user_id=me.id, now=given.clock())
+        target = _deal(session, wanted)
+    undo = ("POST", f"/interactions/{interaction_id}/deal?deal={back}") if back else None
+    text = f"Moved to {target.name}; its conversation follows."
+    return done(request, text, to=f"/deals/{back or wanted}", undo=undo)
+
+
+def _visible(session: Session, interaction_id: int, me: Viewer) -> Interaction:
+    row = session.get(Interaction, interaction_id)
+    if row is None or not sights(session, [row], me.id)[interaction_id].any:
+        raise NotFound("There is no such mail or meeting.")
+    return row
+
+
+def _deal(session: Session, deal_id: int) -> Deal:
+    deal = session.get(Deal, deal_id)
+    if deal is None:
+        raise NotFound("There is no such deal.")
+    return deal
+
+
+def _pieces(item: dict[str, Any], start: int, end: int) -> dict[str, str] | None:
+    """What the sender wrote, cut at a quote; ``rest`` is what stands below it."""
+    new, text = item.get("new_text"), item.get("text") or ""
+    if new is None:
+        return None
+    if not 0 <= start < end <= len(new):
+        start = end = len(new)
+    place = text.find(new[:200]) if new else -1
+    rest = text[place + len(new) :].strip() if place >= 0 and text[place : place + len(new)] == new else ""
+    return {"before": new[:start], "mark": new[start:end], "after": new[end:], "rest": rest}
