@@ -18,7 +18,7 @@ setup: $(VENV)/.ready ## the virtual environment with everything in it (fetches 
 
 $(VENV)/.ready: pyproject.toml uv.lock | $(UV)
 	@echo "setting up (once) ..."
-	@$(UV) sync --frozen --quiet --python $(PYTHON)
+	@$(UV) sync --frozen --quiet --compile-bytecode --python $(PYTHON)
 	@touch $@
 
 $(VENV)/tool/bin/uv:
