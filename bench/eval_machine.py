@@ -47,7 +47,9 @@ def _people_or_machines(mails: list[Case]) -> list[Case]:
     figure("machine.exceptions", counts["unread"])
     figure("machine.precision", yes / max(1, yes + false))
     figure("machine.recall", yes / max(1, yes + missed))
-    say(f"  {counts['person_no']} of people, {counts['spam_called_machine']} of {counts['spam']} unsigned spam called machine")
+    say(
+        f"  {counts['person_no']} of people, {counts['spam_called_machine']} of {counts['spam']} unsigned spam called machine"
+    )
     return cases
 
 

@@ -142,7 +142,9 @@ def _against_oracle(mails: list[Case], items: Sequence[Item | None]) -> list[Cas
         right_people += wanted <= found
         if not wanted <= found:
             cases.append({"case": "addresses", "path": row["path"], "missing": len(wanted - found)})
-        subject = next((h["value"].get("Text") for h in headers if h["name"] == "subject" and "Text" in h["value"]), None)
+        subject = next(
+            (h["value"].get("Text") for h in headers if h["name"] == "subject" and "Text" in h["value"]), None
+        )
         if subject is not None:
             subjects += 1
             same = _words(subject) == _words(item.subject)

@@ -6,16 +6,15 @@ Parsing is lexbor's (through selectolax), which takes any nesting; the walk is i
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from connectors.parts import DEEPEST
 
 MOST_INPUT = 1_000_000
 MOST_NODES = 60_000
-_QUOTE_CLASS = re.compile(
-    r"gmail_quote|gmail_extra|yahoo_quoted|moz-cite-prefix|protonmail_quote|zmail_extra|tutanota_quote|mail_quote|"
-    r"outlook_quote|ms-outlook-mobile-reference-message|x_gmail_quote|WordSection0quote",
-    re.I,
-)
+_QUOTE_CLASS = re.compile(r"yahoo_quoted|outlook_quote|ms-outlook-mobile-reference-message", re.I)
+_INTRODUCTION_CLASS = re.compile(r"gmail_attr\b|moz-cite-prefix|gmail_quote_attribution", re.I)
+"""Who wrote what is quoted next, in whatever language; answers may stand between and below."""
 _QUOTE_ID = re.compile(
     r"divRplyFwdMsg|appendonsend|OLK_SRC_BODY_SECTION|replySplit|mail-editor-reference-message|isForwardContent", re.I
 )
@@ -50,7 +49,14 @@ _BLOCKS = {
 _PARAGRAPHS = {"p", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "table", "ul", "ol"}
 _SKIP = {"script", "style", "head", "title", "template", "noscript", "svg", "object", "iframe"}
 _SPACE = re.compile(r"[ \t\r\n\f\u200b]+")
-CUT = "\x1e"
+ENTERING = -1
+_TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)")
+_ANY_TAG = re.compile(r"<[^<>]{0,2000}>")
+_FLAT = {"br", "img", "hr", "input", "meta", "link", "col", "area", "base", "wbr", "source", "param", "embed", "track"}
+_FLAT |= {"p", "li", "td", "th", "tr", "dt", "dd", "option", "tbody", "thead", "tfoot", "colgroup"}
+"""Elements that are empty, or that end by themselves where the next begins."""
+MOST_NESTED = 1_500
+CUT = "\x02"
 """Stands in the text where a container of quoted mail begins; everything behind it is quoted."""
 
 
@@ -59,35 +65,60 @@ def html_to_text(html: str) -> tuple[str, tuple[str, ...]]:
     beginning with ``>``."""
     from selectolax.lexbor import LexborHTMLParser
 
-    tree = LexborHTMLParser(html[:MOST_INPUT])
+    tree = LexborHTMLParser(_tamed(html[:MOST_INPUT].replace(CUT, "")))
     body = tree.body or tree.root
     if body is None:
         return "", ()
     writer = _Writer()
-    stack: list[tuple[object, bool]] = [(body, False)]
+    stack: list[tuple[Any, int]] = [(body, ENTERING)]
     seen = 0
     while stack and seen < MOST_NODES:
-        node, leaving = stack.pop()
+        node, deeper = stack.pop()
         seen += 1
-        tag = node.tag or ""  # pyright: ignore[reportAttributeAccessIssue]
-        if leaving:
-            writer.leave(tag)
+        tag = node.tag or ""
+        if deeper != ENTERING:
+            writer.leave(tag, deeper)
             continue
         if tag == "-text":
-            writer.text(node.text_content or "")  # pyright: ignore[reportAttributeAccessIssue]
+            writer.text(node.text_content or "")
             continue
         if tag in _SKIP or tag.startswith(("-", "_", "!")):
             continue
-        attributes = node.attributes  # pyright: ignore[reportAttributeAccessIssue]
+        attributes = node.attributes
         if _hidden(attributes):
             continue
-        writer.enter(tag, attributes)
-        stack.append((node, True))
-        child = node.last_child  # pyright: ignore[reportAttributeAccessIssue]
+        deeper = int(tag == "blockquote" or _introduces(node, attributes))
+        writer.enter(tag, attributes, deeper)
+        stack.append((node, deeper))
+        child = node.last_child
         while child is not None:
-            stack.append((child, False))
+            stack.append((child, ENTERING))
             child = child.prev
     return writer.done(), tuple(dict.fromkeys(writer.links))[:50]
+
+
+def _tamed(html: str) -> str:
+    """The same HTML; from where it is nested beyond reason (the parser's work grows with the square) only its text."""
+    depth = 0
+    for tag in _TAG.finditer(html):
+        if tag.group(2).lower() in _FLAT:
+            continue
+        depth = max(0, depth - 1) if tag.group(1) else depth + 1
+        if depth > MOST_NESTED:
+            return html[: tag.start()] + _ANY_TAG.sub(" ", html[tag.start() :])
+    return html
+
+
+def _introduces(node: Any, attributes: dict[str, str | None]) -> bool:
+    """Whether this says who wrote what is quoted right below; a forwarded mail follows without a quotation."""
+    if not _INTRODUCTION_CLASS.search(attributes.get("class") or ""):
+        return False
+    following = node.next
+    for _ in range(4):
+        if following is None or following.tag not in ("-text", "br") or (following.text() or "").strip():
+            break
+        following = following.next
+    return following is not None and following.tag == "blockquote"
 
 
 class _Writer:
@@ -105,7 +136,7 @@ class _Writer:
             first, *rest = value.split("\n")
             self._add(first)
             for line in rest:
-                self._break()
+                self.lines.append("")
                 self._add(line)
             return
         value = _SPACE.sub(" ", value)
@@ -113,13 +144,15 @@ class _Writer:
             return
         self._add(value.lstrip(" ") if self._blank() else value)
 
-    def enter(self, tag: str, attributes: dict[str, str | None]) -> None:
+    def enter(self, tag: str, attributes: dict[str, str | None], deeper: int) -> None:
         mark = f"{attributes.get('class') or ''} {attributes.get('id') or ''}"
         if tag == "a":
             href = (attributes.get("href") or "").strip()
             if href.lower().startswith(("http://", "https://")) and len(href) < 2000:
                 self.links.append(href)
-        if tag in _BLOCKS:
+        if tag == "br":
+            self.lines.append("")
+        elif tag in _BLOCKS:
             self._break()
         if tag in _PARAGRAPHS and not self._blank_before():
             self.lines.append("")
@@ -127,8 +160,7 @@ class _Writer:
             self.pre += 1
         if tag == "li":
             self._add("- ")
-        if tag == "blockquote":
-            self.depth = min(self.depth + 1, DEEPEST)
+        self.depth += deeper
         if tag != "blockquote" and mark.strip() and (_QUOTE_CLASS.search(mark) or _QUOTE_ID.search(mark)):
             self._break()
             self.lines.append(CUT)
@@ -136,10 +168,10 @@ class _Writer:
         elif tag == "hr" and _QUOTE_ID.search(mark):
             self.lines.append(CUT)
 
-    def leave(self, tag: str) -> None:
-        if tag == "blockquote":
+    def leave(self, tag: str, deeper: int) -> None:
+        if deeper:
             self._break()
-            self.depth = max(0, self.depth - 1)
+            self.depth -= deeper
         if tag == "pre":
             self.pre = max(0, self.pre - 1)
         if tag in ("td", "th"):
@@ -155,13 +187,15 @@ class _Writer:
 
     def _add(self, value: str) -> None:
         if self._blank() and self.depth and value.strip():
-            self.lines[-1] = "> " * self.depth
+            self.lines[-1] = "> " * min(self.depth, DEEPEST)
         self.lines[-1] += value
 
     def _break(self) -> None:
-        self.lines.append("")
-        if len(self.lines) > 2 and not self.lines[-2].strip() and not self.lines[-3].strip():
-            self.lines.pop()
+        """Begin a new line, unless this one is still empty."""
+        if self._blank():
+            self.lines[-1] = ""
+        else:
+            self.lines.append("")
 
     def _blank(self) -> bool:
         return not self.lines[-1].strip()

@@ -21,12 +21,11 @@ _WROTE = (
     r"schreibt|schreven|yazdı|έγραψε|写道|寫道|写到|escrigué|va escriure|さんは書きました|のメッセージ"
 )
 _OPENERS = r"On|Am|Le|El|Op|Il|Em|Den|W dniu|Dne|Dnia|Dana|På|Pe|Vào|Il giorno|Em|No dia|Op het moment|Quoting|In article|在|于|於"
-_ATTRIBUTION = re.compile(rf"^\W{{0,3}}(?:{_OPENERS})\b.{{4,400}}?(?:{_WROTE}).{{0,60}}[:：]?\s*$", re.I | re.S)
+_OPENER = re.compile(rf"^\W{{0,3}}(?:{_OPENERS})\b", re.I)
+_WROTE_WORD = re.compile(_WROTE, re.I)
+_WHO_OR_WHEN = re.compile(r"[\w.+-]{1,64}@[\w.-]{1,200}|\b\d{1,2}[:.h]\d{2}|\d{4}")
+_WHO_AND_WHEN = re.compile(r"\d.*(?:<|@|\b\d{1,2}[:.h]\d{2})")
 _CJK_ATTRIBUTION = re.compile(r"^(?:在|于|於)?.{4,200}(?:写道|寫道|写到)\s*[:：]\s*$", re.S)
-_LOOSE_ATTRIBUTION = re.compile(
-    rf"^.{{0,200}}(?:[\w.+-]+@[\w.-]+|\d{{1,2}}[:.h]\d{{2}}|\d{{4}}).{{0,160}}\b(?:{_WROTE})\b.{{0,80}}(?:[:：]|-{{2,}})\s*$",
-    re.I | re.S,
-)
 _DATED_ATTRIBUTION = re.compile(
     r"^\d{4}[-/.]\d{1,2}[-/.]\d{1,2}\s+\d{1,2}:\d{2}\b.{0,200}(?:<[^>]+>|GMT[+-]\d{1,2}:?\d{0,2}.{2,60}):?\s*$", re.S
 )
@@ -170,20 +169,24 @@ def _introduces(lines: list[str], index: int) -> int:
 
 
 def _attributes(text: str) -> bool:
-    if text.endswith((":", "：")) or text[-1:].isalpha() is False:
-        return bool(
-            (_ATTRIBUTION.match(text) and (text.endswith((":", "：", ">", ")")) or re.search(r"\d", text)))
-            or _CJK_ATTRIBUTION.match(text)
-            or _LOOSE_ATTRIBUTION.match(text)
-            or _DATED_ATTRIBUTION.match(text)
-        )
-    return bool(_DATED_ATTRIBUTION.match(text)) or bool(
-        _ATTRIBUTION.match(text) and re.search(r"\d{1,4}.*(?:<|@|\d{1,2}[:.h]\d{2})", text)
-    )
+    """Whether a text says only who wrote something and when: the verb stands near its end, a date or an address before it.
+    Without a colon it must end with the writer, not with a sentence."""
+    text = text.strip()
+    if _CJK_ATTRIBUTION.match(text) or _DATED_ATTRIBUTION.match(text):
+        return True
+    colon = text.endswith((":", "："))
+    near = [hit for hit in _WROTE_WORD.finditer(text) if len(text) - hit.end() <= (82 if colon else 62)]
+    if not near:
+        return False
+    before = text[: near[-1].start()]
+    opened = len(before) >= 6 and bool(_OPENER.match(text))
+    if colon or text.endswith("--"):
+        return opened or bool(_WHO_OR_WHEN.search(before[-360:]))
+    return opened and not text.endswith((".", "!", "?")) and bool(_WHO_AND_WHEN.search(text))
 
 
 def _may_open(line: str) -> bool:
-    return bool(re.match(rf"^\W{{0,3}}(?:{_OPENERS})\b", line, re.I)) or "@" in line or bool(re.search(r"\d{4}", line))
+    return bool(_OPENER.match(line)) or "@" in line or bool(re.search(r"\d{4}", line))
 
 
 def _header_block(lines: list[str], index: int) -> bool:

@@ -9,6 +9,8 @@ import quopri
 import re
 
 _WORD = re.compile(r"=\?([^?\s]{1,60})\?([bBqQ])\?([^?\s]*(?: [^?]*)?)\?=")
+_NO_CHARSETS = {"punycode", "idna", "unicode-escape", "raw-unicode-escape", "undefined"}
+"""Codecs of Python's that no mail is written in, and that raise where charsets replace."""
 _BETWEEN = re.compile(r"(\?=)[ \t\r\n]+(=\?)")
 
 
@@ -45,8 +47,9 @@ def decode_bytes(raw: bytes, charset: str) -> str:
             try:
                 return raw.decode(name)
             except UnicodeDecodeError as error:
-                if name == "utf-8" and error.start >= max(1, len(raw) - 3):
-                    return raw[: error.start].decode(name)
+                whole = raw[: error.start]
+                if name == "utf-8" and error.reason == "unexpected end of data" and not whole.isascii():
+                    return whole.decode(name)
             except (UnicodeError, LookupError, ValueError):
                 continue
     if known and known not in ("ascii", "utf-8"):
@@ -69,7 +72,7 @@ def _known(charset: str) -> str:
         found = codecs.lookup(name) if name else None
     except (LookupError, ValueError):
         return ""
-    return found.name if found is not None and found._is_text_encoding else ""  # pyright: ignore[reportAttributeAccessIssue]
+    return found.name if found is not None and found.name not in _NO_CHARSETS and found._is_text_encoding else ""  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _raw(kind: str, text: str) -> bytes:

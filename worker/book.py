@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlmodel import Session, col, select
 
-from models.account import Account, own_addresses
-from models.addresses import canonical_domain, domain_of, registrable, same_mailbox, weak
+from models.account import Account, AccountAddress
+from models.addresses import DOTLESS, canonical, canonical_domain, domain_of, registrable, same_mailbox, weak
 from models.contact import CompanyDomain, Contact, ContactAddress, is_free_mail
 from models.db import chunks
 from models.deal import Deal, DealContact, StageChange
@@ -92,7 +92,14 @@ class Book:
         near = self.weak_contacts.get(weak(address))
         if near is None:
             return None
-        return near, "same" if same_mailbox(address) != address else "weak"
+        return near, "same" if domain_of(address) in DOTLESS else "weak"
+
+    def is_blocked(self, address: str) -> bool:
+        """Whether the block list names an address, its mailbox or its domain."""
+        if not self.blocked:
+            return False
+        domain = domain_of(address)
+        return not self.blocked.isdisjoint((address, same_mailbox(address), domain, registrable(domain)))
 
     def company_at(self, domain: str) -> int | None:
         """The company that owns a domain."""
@@ -130,43 +137,49 @@ def load(session: Session, views: Sequence[View], account: Account | None = None
 
 def _load_ours(session: Session, book: Book) -> None:
     users = session.exec(select(User)).all()
-    accounts = session.exec(select(Account.id, Account.user_id, Account.email)).all()
-    book.own = own_addresses(session) | {user.email for user in users} | {email for _, _, email in accounts}
+    mine = [(user.id or 0, user.email) for user in users]
+    mine += session.exec(select(Account.user_id, Account.email)).all()
+    mine += session.exec(
+        select(Account.user_id, AccountAddress.address).join(Account, col(Account.id) == AccountAddress.account_id)
+    ).all()
+    configured = {canonical(address) for address in book.settings["internal_addresses"]} - {""}
+    book.own = {canonical(email) for _, email in mine} | configured
     book.own |= {same_mailbox(address) for address in book.own}
-    book.own |= set(book.settings["internal_addresses"])
-    domains = {domain_of(address) for address in book.own}
+    domains = {domain_of(address) for address in book.own - configured}
     domains |= {canonical_domain(domain) for domain in book.settings["internal_domains"]}
     book.own_domains = {registrable(domain) for domain in domains if domain and not is_free_mail(domain)}
-    for user in users:
-        book.owner_addresses.setdefault(user.id or 0, set()).add(user.email)
-    for _, user_id, email in accounts:
-        book.owner_addresses.setdefault(user_id, set()).add(email)
+    for user_id, email in mine:
+        book.owner_addresses.setdefault(user_id, set()).add(canonical(email))
 
 
 def _load_blocks(session: Session, book: Book, account: Account | None) -> None:
     for block in session.exec(select(Block)):
         if block.user_id is None or (account is not None and block.user_id == account.user_id):
-            (book.blocked_labels if block.kind == "label" else book.blocked).add(block.value)
+            if block.kind == "label":
+                book.blocked_labels.add(block.value.strip().lower())
+            else:
+                book.blocked |= {block.value.strip().lower(), same_mailbox(block.value.strip().lower())}
 
 
 def _load_people(session: Session, book: Book, outside: set[str]) -> None:
     by_address: dict[str, int] = {}
-    by_weak: dict[str, int] = {}
+    by_weak: dict[str, set[int]] = {}
     for part in chunks(outside):
         rows = session.exec(select(ContactAddress).where(col(ContactAddress.address).in_(part)))
         by_address.update((row.address, row.contact_id) for row in rows)
-    near = {weak(address) for address in outside if address not in by_address and _may_be_weak(address)}
+    near = {weak(address) for address in outside if address not in by_address}
     for part in chunks(near):
         for row in session.exec(select(ContactAddress).where(col(ContactAddress.weak_form).in_(part))):
-            by_weak.setdefault(row.weak_form, row.contact_id)
+            by_weak.setdefault(row.weak_form, set()).add(row.contact_id)
     domains = {domain_of(address) for address in outside}
     domains |= {registrable(domain) for domain in domains}
     for part in chunks(domains):
         for row in session.exec(select(CompanyDomain).where(col(CompanyDomain.domain).in_(part))):
             book.domains[row.domain] = row.company_id
-    _load_contacts(session, book, set(by_address.values()) | set(by_weak.values()))
+    sure = {form: min(keys) for form, keys in by_weak.items() if len(keys) == 1}
+    _load_contacts(session, book, set(by_address.values()) | set(sure.values()))
     book.contacts = {a: book.people[key] for a, key in by_address.items() if key in book.people}
-    book.weak_contacts = {a: book.people[key] for a, key in by_weak.items() if key in book.people}
+    book.weak_contacts = {a: book.people[key] for a, key in sure.items() if key in book.people}
 
 
 def _load_contacts(session: Session, book: Book, ids: Iterable[int]) -> None:
@@ -241,10 +254,6 @@ def _enter(book: Book, key: int, deal: Deal, roles: dict[int, str], moves: list[
         book._deals_of.setdefault(contact_id, []).append(ref)
     if deal.company_id is not None:
         book._deals_at.setdefault(deal.company_id, []).append(ref)
-
-
-def _may_be_weak(address: str) -> bool:
-    return weak(address) != address or same_mailbox(address) != address or "gmail" in domain_of(address)
 
 
 def stage_names(session: Session) -> dict[int, Stage]:

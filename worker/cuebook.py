@@ -20,7 +20,8 @@ from typing import Any
 from worker.sentences import fold_accents
 
 FOLDER = Path(__file__).parent / "cues"
-GUARDS = ("negation", "condition", "hedge", "other", "future", "sarcasm", "harmless")
+GUARDS = ("negation", "condition", "hedge", "other", "future", "sarcasm", "yet", "harmless", "asking")
+"""``harmless`` wordings are taken out before the others are looked for; ``asking``: how a clause that asks begins."""
 _NAME = re.compile(r"\{([a-z_]+)\}")
 
 

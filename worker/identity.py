@@ -1,7 +1,8 @@
 """When two copies are one: the identity of an e-mail or meeting across mailboxes.
 
 Message-ID (RFC 5322 3.6.4) when there is one; it counts as the same mail only when the sender's domain agrees and the
-dates lie within two days, because broken and spoofed ids repeat. Without one: a fingerprint of sender, minute, subject
+dates lie within two days and the subjects do not contradict each other, because broken and spoofed ids repeat.
+Without one: a fingerprint of sender, minute, subject
 and recipients. A meeting: calendar UID and original start (RFC 5545 3.8.4.7, 3.8.4.4).
 """
 
@@ -50,10 +51,12 @@ def plain_subject(subject: str) -> str:
     return _SPACE.sub(" ", _PREFIXES.sub("", subject)).strip().lower()
 
 
-def agree(one: tuple[str, datetime], other: tuple[str, datetime]) -> bool:
-    """Whether two mails with one Message-ID, each as (sender, time), really are one mail."""
+def agree(one: tuple[str, datetime, str], other: tuple[str, datetime, str]) -> bool:
+    """Whether two mails with one Message-ID, each as (sender, time, subject), really are one mail. A list may have put its
+    name before the subject of one of them."""
     same_sender = registrable(domain_of(one[0])) == registrable(domain_of(other[0]))
-    return same_sender and abs(one[1] - other[1]) <= SAME_WITHIN
+    here, there = plain_subject(one[2]), plain_subject(other[2])
+    return same_sender and abs(one[1] - other[1]) <= SAME_WITHIN and (here in there or there in here)
 
 
 def _hash(*parts: str) -> str:

@@ -162,7 +162,7 @@ def _decide(
             closed.append(item_id)
             continue
         cases.append(Case(item, views[item_id], decision))
-    write_entries(session, [_owed(source, item_id, now, reason="to be opened") for item_id in closed])
+    write_entries(session, [_owed(source, i, now, known.get(i), reason="to be opened") for i in closed])
     settle(work, cases)
     meetings.update_known(work, [case for case in cases if isinstance(case.item, Meeting) and not case.fresh])
     _seen_again(work, again)
@@ -193,7 +193,7 @@ def _remove(
         unread = [i for i in ids if i not in known or known[i].outcome in ("unopened", "owed", "unreadable")]
         outcome, why = ("gone", "deleted before it was read") if reason == "deleted" else ("ignored", reason)
         kept = [i for i in unread if reason != "deleted" or i in known]
-        write_entries(session, [_entry(source, i, outcome, why, now, state=reason) for i in kept])
+        write_entries(session, [_entry(source, i, outcome, why, now, known.get(i), state=reason) for i in kept])
 
 
 def _set_state(session: Session, source: Source, item_ids: Sequence[str], state: str, now: datetime) -> None:
@@ -215,14 +215,17 @@ def _owe(
     session: Session, source: Source, faults: Sequence[Unreadable], known: dict[str, LedgerEntry], now: datetime
 ) -> None:
     """An item that could not be read is owed, with a time for the next try; after enough strikes it is unreadable; when
-    the provider keeps saying that there is none, it is gone. What is logged already stays logged."""
+    the provider keeps saying that there is none, it is gone. What is logged already stays logged; that the provider has no
+    such item any more is marked on its copy."""
     entries = []
     for fault in faults:
         entry = known.get(fault.item_id)
         if entry is not None and entry.outcome in ("logged", "held", "internal"):
+            if fault.gone:
+                _set_state(session, source, [fault.item_id], "deleted", now)
             continue
         attempts = (entry.attempts if entry else 0) + (1 if fault.strike else 0)
-        row = _owed(source, fault.item_id, now, reason="could not be read", attempts=attempts, error=fault.error)
+        row = _owed(source, fault.item_id, now, entry, reason="could not be read", attempts=attempts, error=fault.error)
         if fault.gone and attempts > NOT_YET_VISIBLE:
             row |= {"outcome": "gone", "reason": "deleted before it was read", "next_try_at": None, "state": "deleted"}
         elif attempts >= STRIKES:
@@ -234,9 +237,16 @@ def _owe(
 
 
 def _owed(
-    source: Source, item_id: str, now: datetime, *, reason: str, attempts: int = 0, error: str = ""
+    source: Source,
+    item_id: str,
+    now: datetime,
+    known: LedgerEntry | None,
+    *,
+    reason: str,
+    attempts: int = 0,
+    error: str = "",
 ) -> dict[str, Any]:
-    row = _entry(source, item_id, "owed", reason, now)
+    row = _entry(source, item_id, "owed", reason, now, known)
     return row | {
         "attempts": attempts,
         "next_try_at": next_try(attempts, now) if attempts else now,
@@ -245,8 +255,16 @@ def _owed(
 
 
 def _entry(
-    source: Source, item_id: str, outcome: str, reason: str, now: datetime, *, state: str = "present"
+    source: Source,
+    item_id: str,
+    outcome: str,
+    reason: str,
+    now: datetime,
+    known: LedgerEntry | None,
+    *,
+    state: str = "present",
 ) -> dict[str, Any]:
+    """A ledger entry; what was known of the item before (its month, its interaction) stays known."""
     return {
         "source_id": source.id,
         "item_id": item_id,
@@ -257,7 +275,7 @@ def _entry(
         "attempts": 0,
         "next_try_at": None,
         "error": "",
-        "interaction_id": None,
-        "month": "",
+        "interaction_id": known.interaction_id if known else None,
+        "month": known.month if known else "",
         "updated_at": now,
     }

@@ -6,12 +6,12 @@ a link that a person removed stays removed; an event is announced once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import delete, update
 from sqlmodel import Session, col, select
 
 from connectors.items import Meeting, Message
@@ -19,7 +19,7 @@ from models.account import Account, Source
 from models.db import chunks, insert_ids, insert_many, insert_new, table, upsert
 from models.deal import Deal
 from models.event import announce, event_row
-from models.interaction import Copy, Held, Interaction, InteractionContact, Link
+from models.interaction import Copy, Held, Interaction, InteractionCompany, InteractionContact, Link
 from models.keyring import Hasher
 from models.ledger import LedgerEntry, LedgerHash
 from models.linking import logged_payload
@@ -36,7 +36,8 @@ HISTORY_GRACE = timedelta(minutes=10)
 
 @dataclass(slots=True)
 class Case:
-    """One item on its way into the timeline. ``row`` is its interaction (stored or about to be)."""
+    """One item on its way into the timeline. ``row`` is its interaction (stored or about to be); ``released``: it was held
+    and this copy settles where it belongs."""
 
     item: Message | Meeting
     view: View
@@ -45,6 +46,7 @@ class Case:
     fingerprint: str = ""
     interaction_id: int = 0
     fresh: bool = False
+    released: bool = False
     row: dict[str, Any] = field(default_factory=dict)
 
 
@@ -89,6 +91,7 @@ def _find_same(work: Logging, cases: Sequence[Case]) -> None:
         match = match or next((row for row in stored.get(case.fingerprint, []) if _nameless(row, case)), None)
         if match is not None:
             case.interaction_id = match.id or 0
+            _fill(work, match, case)
             continue
         twin = next((first[name] for name in names if name in first and _twins(first[name], case)), None)
         if twin is not None:
@@ -119,14 +122,32 @@ def _stored(session: Session, cases: Sequence[Case]) -> dict[str, list[Interacti
 def _same(row: Interaction, case: Case) -> bool:
     if row.kind == "meeting":
         return True
+    if row.fingerprint and row.fingerprint == case.fingerprint:
+        return True
     stored = next((party["address"] for party in row.parties if party["role"] == "from"), "")
-    return identity.agree((stored, row.occurred_at), (_sender(case), case.view.at))
+    return identity.agree((stored, row.occurred_at, row.subject), (_sender(case), case.view.at, case.item.subject))
 
 
 def _twins(one: Case, other: Case) -> bool:
-    if one.view.kind == "meeting":
+    if one.view.kind == "meeting" or one.fingerprint == other.fingerprint:
         return True
-    return identity.agree((_sender(one), one.view.at), (_sender(other), other.view.at))
+    return identity.agree(
+        (_sender(one), one.view.at, one.item.subject), (_sender(other), other.view.at, other.item.subject)
+    )
+
+
+def _fill(work: Logging, row: Interaction, case: Case) -> None:
+    """Another copy was opened further than the first: what the first mailbox kept closed is known now."""
+    if isinstance(case.item, Meeting) or row.text or case.item.body is None:
+        return
+    fuller = rows.mail_row(
+        case.item, case.view, case.decision, work.book, identity=row.identity, fingerprint="", now=work.now
+    )
+    for name in ("snippet", "text", "new_text", "links", "attachments"):
+        setattr(row, name, fuller[name])
+    work.session.add(row)
+    work.session.flush()
+    _store_signals(work, [replace(case, row=row.model_dump())])
 
 
 def _sender(case: Case) -> str:
@@ -174,6 +195,15 @@ def _store_new(work: Logging, cases: Sequence[Case]) -> None:
             for contact_id in case.decision.contacts
         ],
     )
+    insert_new(
+        work.session,
+        InteractionCompany,
+        [
+            {"interaction_id": case.interaction_id, "company_id": company_id}
+            for case in cases
+            for company_id in case.decision.companies
+        ],
+    )
 
 
 def _store_copies(work: Logging, cases: Sequence[Case]) -> None:
@@ -195,11 +225,19 @@ def _store_copies(work: Logging, cases: Sequence[Case]) -> None:
 
 
 def _store_links(work: Logging, cases: Sequence[Case]) -> None:
-    """Links, what is held, and signals. A case that only adds a copy adds no link to an interaction that is linked."""
-    linked = _linked(work.session, [case.interaction_id for case in cases if not case.fresh])
+    """Links, what is held, and signals. A case that only adds a copy adds no link where there is one (or where a person
+    said that there is none), and asks nothing that was not asked of the first copy."""
+    known = [case.interaction_id for case in cases if not case.fresh]
+    held, settled = _questions(work.session, known)
+    settled |= _linked(work.session, known)
+    fresh = {case.interaction_id for case in cases if case.fresh}
     for case in cases:
-        if not case.fresh and case.interaction_id in linked:
+        if case.fresh or case.interaction_id in fresh:
+            continue
+        asks = case.decision.outcome == "held" and case.interaction_id not in held
+        if case.interaction_id in settled or asks:
             case.decision = _as_logged(case.decision)
+        case.released = case.interaction_id in held and case.decision.outcome == "logged"
     insert_new(
         work.session,
         Link,
@@ -218,13 +256,22 @@ def _store_links(work: Logging, cases: Sequence[Case]) -> None:
         ],
     )
     insert_new(work.session, Held, [held_row(work, case) for case in cases if case.decision.outcome == "held"])
-    solved = [case.interaction_id for case in cases if case.decision.outcome == "logged" and not case.fresh]
-    release_held(work.session, solved, work.now)
+    release_held(work.session, [case.interaction_id for case in cases if case.released], work.now)
     _store_signals(work, [case for case in cases if case.fresh])
 
 
 def _as_logged(decision: Decision) -> Decision:
-    return Decision("logged", decision.reason, decision.direction, decision.contacts, rule=decision.rule)
+    return replace(decision, outcome="logged", links=(), candidates=())
+
+
+def _questions(session: Session, interaction_ids: Sequence[int]) -> tuple[set[int], set[int]]:
+    """Of some interactions: those that wait for a person, and those that a person has decided."""
+    waiting: set[int] = set()
+    decided: set[int] = set()
+    for part in chunks(set(interaction_ids)):
+        for held in session.exec(select(Held).where(col(Held.interaction_id).in_(part))):
+            (waiting if held.state == "open" else decided).add(held.interaction_id)
+    return waiting, decided
 
 
 def held_row(work: Logging, case: Case) -> dict[str, Any]:
@@ -271,7 +318,7 @@ def _store_signals(work: Logging, cases: Sequence[Case]) -> None:
     for case in cases:
         if not case.row.get("new_text") and case.view.kind == "email" and not case.row.get("attachments"):
             continue
-        for signal in read(line_of(case.row, work.book)):
+        for signal in read(line_of(case.row, lambda domain: work.book.company_at(domain) is not None)):
             found.append(
                 {
                     "interaction_id": case.interaction_id,
@@ -288,13 +335,11 @@ def _store_signals(work: Logging, cases: Sequence[Case]) -> None:
     insert_many(work.session, Signal, found)
 
 
-def line_of(row: dict[str, Any], book: Book | None = None) -> Line:
-    """An interaction's row as the rules of suggestion see it."""
+def line_of(row: dict[str, Any], knows: Callable[[str], bool] = lambda domain: False) -> Line:
+    """An interaction's row as the rules of suggestion see it. ``knows`` says whether a domain is a customer's."""
     sender = next((p for p in row["parties"] if p["role"] in ("from", "sender", "organizer")), None)
     known = sender is not None and (
-        sender["ours"]
-        or sender["contact_id"] is not None
-        or (book is not None and book.company_at(sender["address"].rpartition("@")[2]) is not None)
+        sender["ours"] or sender["contact_id"] is not None or knows(sender["address"].rpartition("@")[2])
     )
     return Line(
         id=row["id"],
@@ -350,7 +395,8 @@ def write_entries(session: Session, entries: Sequence[dict[str, Any]]) -> None:
 
 def _store_hashes(work: Logging, cases: Sequence[Case]) -> None:
     """Ignored items leave hashes of their outsiders; logged ones of those who are no contacts yet. Internal, private and
-    draft items leave none."""
+    draft items leave none, also when they had left some before anybody knew."""
+    _forget_hashes(work, [case.item.item_id for case in cases if case.decision.outcome == "internal"])
     forms: dict[str, set[str]] = {}
     for case in cases:
         outcome = case.decision.outcome
@@ -376,6 +422,13 @@ def _store_hashes(work: Logging, cases: Sequence[Case]) -> None:
     )
 
 
+def _forget_hashes(work: Logging, item_ids: Sequence[str]) -> None:
+    ledger, hashes = table(LedgerEntry), table(LedgerHash)
+    for part in chunks(item_ids):
+        entries = select(ledger.c.id).where(ledger.c.source_id == work.source.id, ledger.c.item_id.in_(part))
+        work.session.connection().execute(delete(hashes).where(hashes.c.entry_id.in_(entries)))
+
+
 def _touch_deals(work: Logging, cases: Sequence[Case]) -> None:
     """Ask for a thought about each deal that something was logged on."""
     touched = {link.deal_id for case in cases for link in case.decision.links}
@@ -390,8 +443,10 @@ def _announce(work: Logging, cases: Sequence[Case]) -> None:
     since = work.account.connected_at - HISTORY_GRACE
     events = []
     for case in cases:
-        if not case.fresh or not (work.announce_all or case.view.at >= since):
+        if not (case.fresh or case.released) or not (work.announce_all or case.view.at >= since):
             continue
+        if case.released:
+            case.row = work.session.get_one(Interaction, case.interaction_id).model_dump()
         if case.decision.outcome == "held":
             payload = _payload(work, case, owner=True) | {"candidates": held_row(work, case)["candidates"]}
             events.append(

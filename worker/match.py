@@ -8,11 +8,10 @@ part, and else a question. Nothing here looks at a subject.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Literal
 
-from models.addresses import domain_of, registrable
 from worker.book import Book, ContactRef, DealRef
 from worker.view import SENDER_ROLES, Person, View
 
@@ -43,12 +42,13 @@ class LinkTo:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What becomes of an item. ``contacts`` took part; ``candidates`` are offered when it is held."""
+    """What becomes of an item. ``contacts`` took part, of ``companies``; ``candidates`` are offered when it is held."""
 
     outcome: Outcome
     reason: str
     direction: str = "inbound"
     contacts: tuple[int, ...] = ()
+    companies: tuple[int, ...] = ()
     links: tuple[LinkTo, ...] = ()
     candidates: tuple[LinkTo, ...] = ()
     rule: str = ""
@@ -84,7 +84,8 @@ def decide(view: View, book: Book) -> Decision:
     found = _who(view, outsiders, book)
     if found is None:
         return Decision("ignored", "machine mail" if view.machine else "no contact")
-    return _which_deal(view, found, book, direction)
+    companies = tuple(sorted(found.companies))
+    return replace(_which_deal(view, found, book, direction), companies=companies)
 
 
 def _direction(view: View, book: Book) -> str:
@@ -100,22 +101,15 @@ def _refusal(view: View, outsiders: Sequence[Person], book: Book) -> str:
         return "blocked label"
     sender = next((person.address for person in view.people if person.role in SENDER_ROLES), "")
     known = book.contact(sender) if sender else None
-    if sender and (_blocked(sender, book) or (known is not None and known[0].never_log)):
+    if sender and (book.is_blocked(sender) or (known is not None and known[0].never_log)):
         return "blocked"
-    if all(_blocked(person.address, book) or _never(person, book) for person in outsiders):
+    if all(book.is_blocked(person.address) or _never(person, book) for person in outsiders):
         return "blocked"
     if view.kind == "meeting" and view.declined:
         return "declined by us"
     if view.machine == "calendar" and book.calendar_synced:
         return "calendar notice"
     return ""
-
-
-def _blocked(address: str, book: Book) -> bool:
-    if not book.blocked:
-        return False
-    domain = domain_of(address)
-    return address in book.blocked or domain in book.blocked or registrable(domain) in book.blocked
 
 
 def _never(person: Person, book: Book) -> bool:
@@ -136,7 +130,7 @@ def _by_address(outsiders: Sequence[Person], book: Book) -> _Found | None:
     found = _Found("address", 1.0)
     for person in outsiders:
         known = book.contact(person.address)
-        if known is None or known[0].never_log or _blocked(person.address, book) or known[0].id in found.contacts:
+        if known is None or known[0].never_log or book.is_blocked(person.address) or known[0].id in found.contacts:
             continue
         contact, how = known
         found.contacts[contact.id] = contact
@@ -160,7 +154,7 @@ def _by_domain(outsiders: Sequence[Person], book: Book) -> _Found | None:
     found = _Found("domain", 0.7)
     for person in outsiders:
         company = book.company_at(person.domain)
-        if company is not None and company not in found.companies and not _blocked(person.address, book):
+        if company is not None and company not in found.companies and not book.is_blocked(person.address):
             found.companies.add(company)
             found.reasons.append(f"{person.domain} belongs to the company")
     return found if found.companies else None
@@ -172,28 +166,42 @@ def _which_deal(view: View, found: _Found, book: Book, direction: str) -> Decisi
     taught = [book.choices[("thread", str(key))] for key in threads if ("thread", str(key)) in book.choices]
     if taught and taught[0] in book.deals:
         link = _link(book.deals[taught[0]], "thread", 1.0, ["this conversation was put here by hand"], view)
-        return Decision("logged", "thread", direction, contacts, (link,), rule="thread")
+        return Decision("logged", "thread", direction, contacts, links=(link,), rule="thread")
     tied = [book.deals[key] for thread in threads for key in book.thread_deals.get(thread, []) if key in book.deals]
-    if tied and (found.rule == "thread" or _open_then(tied[:1], view, book)):
-        reasons = ["it continues a conversation on this deal", *found.reasons[:1]]
-        link = _link(tied[0], "thread", 0.95, list(dict.fromkeys(reasons)), view)
-        return Decision("logged", "thread", direction, contacts, (link,), rule="thread")
+    live = _open_then(list({deal.id: deal for deal in tied}.values()), view, book)
+    if live:
+        reasons = list(dict.fromkeys(["it continues a conversation on this deal", *found.reasons[:1]]))
+        most = 5 if book.settings["several_deals"] == "all" else 1
+        links = tuple(_link(deal, "thread", 0.95, reasons, view) for deal in live[:most])
+        return Decision("logged", "thread", direction, contacts, links=links, rule="thread")
     candidates = _candidates(view, found, book)
     if not candidates:
         return Decision("logged", f"{found.rule}, no open deal then", direction, contacts, rule=found.rule)
     if len(candidates) == 1:
-        link = _link(candidates[0], found.rule, found.score, found.reasons, view)
-        return Decision("logged", found.rule, direction, contacts, (link,), rule=found.rule)
+        link = _only(candidates[0], view, found, book)
+        return Decision("logged", link.rule, direction, contacts, links=(link,), rule=link.rule)
     return _among(candidates, view, found, book, direction)
 
 
 def _candidates(view: View, found: _Found, book: Book) -> list[DealRef]:
-    own = {deal.id: deal for key in found.contacts for deal in book.deals_of(key)}
+    own = {deal.id: deal for key in found.contacts for deal in [*book.deals_of(key), *_taught(key, book)]}
     mine = _open_then(list(own.values()), view, book)
     if mine:
         return mine
     shared = {deal.id: deal for key in found.companies for deal in book.deals_at(key)}
     return _open_then(list(shared.values()), view, book)
+
+
+def _taught(contact_id: int, book: Book) -> list[DealRef]:
+    """The deal on which a person put this contact's mail, wherever it belongs otherwise."""
+    chosen = book.deals.get(book.choices.get(("contact", str(contact_id)), 0))
+    return [chosen] if chosen is not None else []
+
+
+def _only(deal: DealRef, view: View, found: _Found, book: Book) -> LinkTo:
+    if any(deal in _taught(key, book) for key in found.contacts):
+        return _score(deal, view, found, book)
+    return _link(deal, found.rule, found.score, found.reasons, view)
 
 
 def _open_then(deals: Sequence[DealRef], view: View, book: Book) -> list[DealRef]:
@@ -221,18 +229,18 @@ def _among(candidates: list[DealRef], view: View, found: _Found, book: Book, dir
     )
     first, second = ranked[0], ranked[1]
     if first.score > second.score + 0.001:
-        return Decision("logged", first.rule, direction, contacts, (first,), rule=first.rule)
+        return Decision("logged", first.rule, direction, contacts, links=(first,), rule=first.rule)
     policy = book.settings["several_deals"]
     if policy == "newest":
         newest = max(candidates, key=lambda deal: (deal.created_at, deal.id))
         link = _link(newest, found.rule, 0.6, [*found.reasons, "the newest of several open deals"], view)
-        return Decision("logged", "newest deal", direction, contacts, (link,), rule=found.rule)
+        return Decision("logged", "newest deal", direction, contacts, links=(link,), rule=found.rule)
     if policy == "all":
         links = tuple(
             _link(book.deals[link.deal_id], found.rule, 0.5, [*found.reasons, "one of several open deals"], view)
             for link in ranked[:5]
         )
-        return Decision("logged", "all open deals", direction, contacts, links, rule=found.rule)
+        return Decision("logged", "all open deals", direction, contacts, links=links, rule=found.rule)
     reason = f"{len(candidates)} open deals fit"
     return Decision("held", reason, direction, contacts, candidates=tuple(ranked[:5]), rule=found.rule)
 

@@ -12,9 +12,9 @@ from worker.timeline_view import Line, Signal
 
 _URL = re.compile(r"https?://|www\.")
 _MONEY = re.compile(
-    r"(?:[$\u20ac\u00a3\u00a5]|\b(?:usd|eur|euros?|gbp|chf|mxn|cny|rmb|fr|k\u20ac)\b)\s?\.?\s?\d|"
+    r"(?:[$\u20ac\u00a3\u00a5\uffe5]|\b(?:usd|eur|euros?|gbp|chf|mxn|cny|rmb|fr|k\u20ac)\b)\s?\.?\s?\d|"
     r"\d[\d.,' \u00a0]*\s?(?:[$\u20ac\u00a3\u00a5]|k\b|,-|(?:usd|eur|euros?|gbp|pounds?|dollars?|chf|franken|mxn|pesos|cny|rmb|k\u20ac)\b"
-    r"|\u5143|\u4e07|\u5757)"
+    r"|\u5143|\u4e07|\u5757|\u5343)"
 )
 _PICTURE = re.compile(r"image/|text/calendar|application/(?:pgp|pkcs7|x-pkcs7|ics)")
 

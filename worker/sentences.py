@@ -19,6 +19,8 @@ _QUOTES = {
 }
 _WRAPPED = 58
 """A line at least this long without a full stop goes on in the next one."""
+LONGEST = 1000
+"""Characters of one sentence; a longer one is cut at white space, so that the work on it stays small."""
 _END = re.compile(r"[.!?\u2026]+[\"'\u201d\u00bb)\]]*(?=\s|$)|[\u3002\uff01\uff1f\uff1b]+[\u201d\u300d\uff09]*|\n")
 _ABBREVIATION = re.compile(
     r"(?:^|[\s(])(?:mr|mrs|ms|dr|prof|st|no|nr|bzw|ca|z\.b|d\.h|u\.a|inkl|zzgl|evtl|ggf|hr|fr|abs|str|tel|e\.g|i\.e|vs|approx"
@@ -67,7 +69,7 @@ class Sentence:
 def split(text: str, folded: str) -> list[Sentence]:
     """All sentences in order, without the white space around them."""
     found = []
-    for start, end in _spans(text):
+    for start, end in _short(text, _spans(text)):
         while start < end and text[start].isspace():
             start += 1
         while end > start and text[end - 1].isspace():
@@ -76,6 +78,16 @@ def split(text: str, folded: str) -> list[Sentence]:
             words = folded[start:end]
             found.append(Sentence(start, end, words, _asks(words)))
     return found
+
+
+def _short(text: str, spans: Iterator[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    for start, end in spans:
+        while end - start > LONGEST:
+            cut = text.rfind(" ", start + LONGEST // 2, start + LONGEST)
+            cut = cut if cut > 0 else start + LONGEST
+            yield start, cut
+            start = cut
+        yield start, end
 
 
 def _spans(text: str) -> Iterator[tuple[int, int]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from worker.cuebook import Cue, Language, Rule, rules, spoken
 from worker.offers import offer_signals
@@ -19,12 +20,16 @@ __all__ = ["Signal", "read"]
 
 LONGEST = 20_000
 """Characters of a text that are read; whoever has decided says so before that."""
+MOST_PLACES = 12
+"""Places in one sentence at which one wording is tried against its guards."""
 _WORD = re.compile(r"[a-z0-9\u00df]+")
 _CLAUSE = re.compile(
     r"[,;:()\uff0c\uff1b\uff1a]|\s[-\u2013\u2014]\s|\b(?:but|however|though|maar|echter|aber|jedoch|mais|pero|sino|so|dus|also|donc|asi que)\b"
     r"|\u4f46|\u4e0d\u8fc7"
 )
-_OFF_TOPIC = ("unrelated", "stranger")
+_INVERTED = "\u00bf"
+_TAG = re.compile(r"<(?:/?[a-z][^<>]{0,300}|!--[^<>]{0,300})>|&(?:nbsp|amp|lt|gt|quot|#\d{1,5});", re.I)
+_BREAK = re.compile(r"<(?:br|/p|/div|/li|/tr|/h\d)\b", re.I)
 
 
 def read(line: Line, *, deal_name: str = "") -> tuple[Signal, ...]:
@@ -37,8 +42,9 @@ def read(line: Line, *, deal_name: str = "") -> tuple[Signal, ...]:
     found: list[Signal] = []
     if side == "robot":
         return tuple(_robot(line, text))
-    folded = fold(text)
-    sentences = split(text, folded)
+    plain = _untagged(text)
+    folded = fold(plain)
+    sentences = split(plain, folded)
     words = _WORD.findall(folded)
     for language in spoken(words, folded):
         found += _in_language(line, language, side, folded, sentences)
@@ -97,26 +103,44 @@ def _in_language(line: Line, language: Language, side: str, folded: str, sentenc
 
 def _holds(cue: Cue, language: Language, sentence: Sentence) -> bool:
     """Whether the wording stands in the sentence, at some place where no guard spoils it."""
-    return any(not _spoilt(cue.rule, language, sentence, match) for match in cue.pattern.finditer(sentence.text))
+    places = islice(cue.pattern.finditer(sentence.text), MOST_PLACES)
+    return any(not _spoilt(cue.rule, language, sentence, match) for match in places)
 
 
 def _spoilt(rule: Rule, language: Language, sentence: Sentence, match: re.Match[str]) -> bool:
+    """A doubt, a condition or irony spoils the whole sentence; the rest spoils the clause of the match alone. Another
+    matter spoils a bare "go ahead" wherever the sentence names it."""
     if not rule.guards:
         return False
-    if "question" in rule.guards and sentence.question:
+    if "question" in rule.guards and _asked(language, sentence, match):
         return True
     text = language.guards["harmless"].sub(_blank, sentence.text)
-    if "negation" in rule.guards and language.guards["negation"].search(_denied_in(text, match, rule)):
-        return True
-    return any(language.guards[guard].search(text) for guard in rule.guards if guard not in ("question", "negation"))
-
-
-def _denied_in(text: str, match: re.Match[str], rule: Rule) -> str:
-    """The clause around a match. A rule whose own wording denies ("we will not go on") is asked about the rest only."""
     start, end = _clause(text, match.start(), match.end())
+    clause = text[start:end]
+    looked_at = {"negation": clause, "future": clause, "yet": clause, "other": text if rule.bare else clause}
     if rule.own_negation:
-        return text[start : match.start()] + " " + text[match.end() : end]
-    return text[start:end]
+        looked_at["negation"] = text[start : match.start()] + " " + text[match.end() : end]
+    return any(
+        language.guards[guard].search(looked_at.get(guard, text)) for guard in rule.guards if guard != "question"
+    )
+
+
+def _asked(language: Language, sentence: Sentence, match: re.Match[str]) -> bool:
+    """Whether the match is what the sentence asks: it stands in its last clause, or in one that begins as questions do."""
+    text = sentence.text
+    opened = text.rfind(_INVERTED)
+    if opened >= 0 and not _asks_more(text, opened):
+        return match.end() > opened
+    start, end = _clause(text, match.start(), match.end())
+    opens = language.guards["asking"].search(text[start:end]) is not None
+    if not sentence.question:
+        return opens and not language.spaced
+    return opens or end == len(text)
+
+
+def _asks_more(text: str, opened: int) -> bool:
+    """Whether more than a closing mark follows a Spanish question; then it is one of several."""
+    return text.count(_INVERTED) > 1 or "?" not in text[opened:]
 
 
 def _clause(text: str, start: int, end: int) -> tuple[int, int]:
@@ -128,6 +152,15 @@ def _clause(text: str, start: int, end: int) -> tuple[int, int]:
             after = mark.start()
             break
     return before, after
+
+
+def _untagged(text: str) -> str:
+    """The text with left-over HTML blanked, every character in its place."""
+    return _TAG.sub(lambda match: _gap(match.group()), text) if "<" in text or "&" in text else text
+
+
+def _gap(tag: str) -> str:
+    return "\n".ljust(len(tag)) if _BREAK.match(tag) else " " * len(tag)
 
 
 def _blank(match: re.Match[str]) -> str:

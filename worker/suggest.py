@@ -141,8 +141,8 @@ def _their_word(deal: DealView, story: Story, line: Line, signal: Signal, kinds:
     kind = signal.kind
     if kind == "retract" or (kind == "undecided" and story.final and story.final.kind in ("accept", "yes")):
         story.final = None
-    elif kind == "reopen" or (kind == "request" and story.final and story.final.line_id != line.id):
-        if story.final and story.final.kind in ("reject", "postpone"):
+    elif kind in ("reopen", "request"):
+        if story.final and story.final.line_id != line.id and story.final.kind in ("reject", "postpone"):
             story.final = None
     elif kind == "got":
         story.offer = story.offer or signal
@@ -155,8 +155,10 @@ def _their_word(deal: DealView, story: Story, line: Line, signal: Signal, kinds:
         if "postpone" not in kinds or signal.rule in ("reject.competitor", "reject.inhouse"):
             story.final = signal
     elif kind == "postpone":
-        story.final = signal
-        story.wake_on = wake_date(_around(line, signal), line.at)
+        known = story.wake_on if story.final is not None and story.final.line_id == line.id else None
+        wake = wake_date(_around(line, signal), line.at)
+        if wake is not None or known is None:
+            story.final, story.wake_on = signal, wake
 
 
 def _counts(deal: DealView, story: Story, signal: Signal, kinds: set[str], strange: bool) -> bool:
