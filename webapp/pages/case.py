@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -77,7 +78,12 @@ def quoted(text: str, start: int | None, end: int | None, quote: str) -> tuple[s
         before = "… " + before[-AROUND:].partition(" ")[2]
     if len(after) > AROUND:
         after = after[:AROUND].rpartition(" ")[0] + " …"
-    return before.lstrip(), quote, after.rstrip()
+    return _close(before.lstrip()), quote, _close(after.rstrip())
+
+
+def _close(text: str) -> str:
+    """Without empty lines."""
+    return re.sub(r"\s*\n\s*", "\n", text)
 
 
 def record_of(session: Session, rule: str) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -82,7 +83,7 @@ def read_deal(session: Session, row: Deal, me: Viewer, given: Deps) -> dict[str,
     return {
         "deal": present.deals(session, [row])[0],
         "steps": _steps(session, row, given),
-        "people": _people(session, row.id or 0, me),
+        "people": _people(session, row.id or 0, given.clock()),
         "case": suggestion_case(session, suggestion, me) if suggestion else None,
     }
 
@@ -116,7 +117,7 @@ def _steps(session: Session, row: Deal, given: Deps) -> list[dict[str, Any]]:
     ]
 
 
-def _people(session: Session, deal_id: int, me: Viewer) -> list[dict[str, Any]]:
+def _people(session: Session, deal_id: int, now: datetime) -> list[dict[str, Any]]:
     """Who takes part, with the last time they were in touch on this deal (by a person, not a machine)."""
     rows = session.exec(
         select(DealContact, Contact)
@@ -134,6 +135,7 @@ def _people(session: Session, deal_id: int, me: Viewer) -> list[dict[str, Any]]:
                 col(Link.removed_at).is_(None),
                 Interaction.machine == "",
                 col(Interaction.held).is_(False),
+                Interaction.occurred_at <= now,
             )
             .group_by(col(InteractionContact.contact_id))
         ).all()

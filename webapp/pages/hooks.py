@@ -15,6 +15,7 @@ from models.user import User
 from models.webhook import Delivery, Webhook, add_webhook, pause_webhook, redeliver, remove_webhook, resume_webhook
 from webapp import present
 from webapp.deps import Given, Me, Viewer
+from webapp.feed import readable
 from webapp.pages.forms import Sent
 from webapp.pages.show import done, page
 from webapp.security import policy
@@ -62,9 +63,11 @@ def webhook(request: Request, given: Given, me: Me, hook_id: int, state: str = "
         rows = list(session.exec(statement.limit(PAGE + 1)).all())
         shown = present.deliveries(session, rows[:PAGE], attempts=True)
         events = present.by_id(session, Event, [delivery.event_id for delivery in rows])
-        for delivery, item in zip(rows, shown, strict=False):
-            found = events.get(delivery.event_id)
-            item["body"] = json.dumps(present.event(found), indent=2, ensure_ascii=False) if found else ""
+        mine = [event for event in events.values() if event.user_id in (None, me.id)]
+        told = {event["id"]: event for event in readable(session, mine, me)}
+        for item in shown:
+            found = told.get(str(item["event_id"]))
+            item["body"] = json.dumps(found, indent=2, ensure_ascii=False) if found else ""
         counts = dict(
             session.exec(
                 select(Delivery.state, func.count()).where(Delivery.webhook_id == hook_id).group_by(Delivery.state)
@@ -152,7 +155,7 @@ def _list(
         for hook_id, state, number in session.exec(
             select(Delivery.webhook_id, Delivery.state, func.count())
             .where(col(Delivery.webhook_id).in_([row.id for row in rows]))
-            .group_by(Delivery.webhook_id, Delivery.state)
+            .group_by(col(Delivery.webhook_id), col(Delivery.state))
         ).all():
             counts.setdefault(hook_id, {})[state] = number
         hooks = [

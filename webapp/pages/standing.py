@@ -8,7 +8,7 @@ from sqlmodel import Session, col, func, select
 
 from models.account import Account
 from models.db import Database
-from models.interaction import Held
+from models.interaction import Held, Interaction
 from models.suggestion import Suggestion
 from webapp.deps import Viewer
 
@@ -28,10 +28,13 @@ def standing_of(db: Database, viewer: Viewer) -> Standing:
 
 
 def waiting(session: Session, viewer: Viewer) -> int:
-    """Suggestions and held items that the viewer may decide."""
+    """Suggestions and held conversations that the viewer may decide."""
     suggested = session.exec(select(func.count()).select_from(Suggestion).where(Suggestion.state == "open")).one()
+    conversation = func.coalesce(Interaction.thread_id, -col(Interaction.id))
     held = session.exec(
-        select(func.count()).select_from(Held).where(Held.user_id == viewer.id, Held.state == "open")
+        select(func.count(func.distinct(conversation)))
+        .join(Held, col(Held.interaction_id) == Interaction.id)
+        .where(Held.user_id == viewer.id, Held.state == "open")
     ).one()
     return suggested + held
 

@@ -128,7 +128,8 @@ def _parties(parties: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Who sent it, and to whom, in names."""
     first = next((p for p in parties if p["role"] in ("from", "organizer")), None)
     rest = [p for p in parties if p is not first and p["role"] != "reply_to" and _address(p) != _address(first)]
-    return {"sender": _name(first), "sender_ours": bool(first and first.get("ours")), "rest": [_name(p) for p in rest]}
+    named = next((p for p in parties if _address(p) == _address(first) and p.get("name")), first)
+    return {"sender": _name(named), "sender_ours": bool(first and first.get("ours")), "rest": [_name(p) for p in rest]}
 
 
 def _address(party: dict[str, Any] | None) -> str:
