@@ -62,9 +62,10 @@ def webhook(request: Request, given: Given, me: Me, hook_id: int, state: str = "
             statement = statement.where(col(Delivery.id) < after)
         rows = list(session.exec(statement.limit(PAGE + 1)).all())
         shown = present.deliveries(session, rows[:PAGE], attempts=True)
-        events = present.by_id(session, Event, [delivery.event_id for delivery in rows])
-        mine = [event for event in events.values() if event.user_id in (None, me.id)]
-        told = {event["id"]: event for event in readable(session, mine, me)}
+        mine = row.user_id == me.id
+        events = present.by_id(session, Event, [delivery.event_id for delivery in rows] if mine else [])
+        visible = [event for event in events.values() if event.user_id in (None, me.id)]
+        told = {event["id"]: event for event in readable(session, visible, me)}
         for item in shown:
             found = told.get(str(item["event_id"]))
             item["body"] = json.dumps(found, indent=2, ensure_ascii=False) if found else ""
@@ -77,6 +78,7 @@ def webhook(request: Request, given: Given, me: Me, hook_id: int, state: str = "
         request,
         "webhook.html",
         hook=present.hook(row),
+        mine=mine,
         deliveries=shown,
         counts=counts,
         state=state,

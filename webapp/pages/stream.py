@@ -116,28 +116,40 @@ def _shown(session: Session, rows: Sequence[Interaction], viewer: Viewer) -> lis
     items = present.interactions(session, rows, viewer)
     deals = present.by_id(session, Deal, [link["deal_id"] for item in items for link in item["links"]])
     stages = present.by_id(session, Stage, [link["stage_id"] for item in items for link in item["links"]])
+    names = _own_names(session)
     for item in items:
         for link in item["links"]:
             link["deal"] = deals[link["deal_id"]].name if link["deal_id"] in deals else ""
             link["stage"] = stages[link["stage_id"]].name if link["stage_id"] in stages else ""
-        item |= _parties(item["parties"])
+        item |= _parties(item["parties"], names)
     return items
 
 
-def _parties(parties: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _own_names(session: Session) -> dict[str, str]:
+    """The team's names by address: calendars leave out the organizer's."""
+    return {email: name for email, name in session.exec(select(User.email, User.name)).all() if name}
+
+
+def _parties(parties: Sequence[dict[str, Any]], names: dict[str, str]) -> dict[str, Any]:
     """Who sent it, and to whom, in names."""
     first = next((p for p in parties if p["role"] in ("from", "organizer")), None)
     rest = [p for p in parties if p is not first and p["role"] != "reply_to" and _address(p) != _address(first)]
     named = next((p for p in parties if _address(p) == _address(first) and p.get("name")), first)
-    return {"sender": _name(named), "sender_ours": bool(first and first.get("ours")), "rest": [_name(p) for p in rest]}
+    return {
+        "sender": _name(named, names),
+        "sender_ours": bool(first and first.get("ours")),
+        "rest": [_name(p, names) for p in rest],
+    }
 
 
 def _address(party: dict[str, Any] | None) -> str:
     return party["address"] if party else ""
 
 
-def _name(party: dict[str, Any] | None) -> str:
-    return (party.get("name") or party["address"]) if party else "somebody"
+def _name(party: dict[str, Any] | None, names: dict[str, str]) -> str:
+    if party is None:
+        return "somebody"
+    return party.get("name") or names.get(party["address"]) or party["address"]
 
 
 def _moves(session: Session, deal_id: int, *, after: datetime | None, before: datetime | None) -> list[dict[str, Any]]:
