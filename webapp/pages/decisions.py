@@ -82,17 +82,17 @@ def dismissal_undone(request: Request, given: Given, suggestion_id: int) -> Resp
 def choice(request: Request, given: Given, me: Me, held_id: int, form: Sent) -> Response:
     """The deal that a conversation belongs to: its ``deal_id``, or ``none``."""
     following = _queue(request, given, me).after(f"h{held_id}")
-    wanted = form.text("deal_id", 20)
+    wanted, now = form.text("deal_id", 20), given.clock()
     with given.db.write() as session:
         row = timeline.held_for(session, held_id, me)
         if wanted == "none":
             for one in conversation_of(session, row):
-                choose_none(session, one, user_id=me.id, now=given.clock())
+                choose_none(session, one, user_id=me.id, now=now)
             text = "On no deal; it stays with the contact."
         else:
             if not wanted.isdigit():
                 raise Invalid("Choose one of the deals.", "deal_id")
-            choose_deal(session, row, int(wanted), user_id=me.id, now=given.clock())
+            choose_deal(session, row, int(wanted), user_id=me.id, now=now)
             deal = session.get(Deal, int(wanted))
             text = f"Logged on {deal.name if deal else 'the deal'}; this conversation is remembered."
     return _decided(request, text, f"/held/{held_id}/choice", following)
@@ -104,8 +104,10 @@ def choice_undone(request: Request, given: Given, me: Me, held_id: int) -> Respo
     """Held again, with what was decided together with it."""
     with given.db.write() as session:
         row = timeline.held_for(session, held_id, me)
-        for one in [row, *conversation_of(session, row)]:
-            if one is row or one.state != "open":
+        together = conversation_of(session, row)
+        undo_choice(session, row, now=given.clock())
+        for one in together:
+            if one.state != "open":
                 undo_choice(session, one, now=given.clock())
     return _undone(request, "Taken back: it is held again.", f"h{held_id}")
 

@@ -88,6 +88,8 @@ def read_amount(raw: str, name: str = "amount") -> int:
     clean = raw.strip("€$£¥ ").replace("\u00a0", "").replace("\u202f", "").replace(" ", "").replace("'", "")
     if "," in clean and "." in clean:
         last = max(clean.rfind(","), clean.rfind("."))
+        if clean.count(clean[last]) > 1:
+            raise Invalid(f"{raw!r} is not an amount; write it as 48000 or 48,000.50.", name)
         clean = clean[:last].replace(",", "").replace(".", "") + "." + clean[last + 1 :]
     elif "," in clean or "." in clean:
         mark = "," if "," in clean else "."
