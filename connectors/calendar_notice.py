@@ -21,16 +21,19 @@ def read(root: Part | None) -> CalendarNotice | None:
 
 
 def _parse(text: str, method: str) -> CalendarNotice:
-    uid, response, inside = "", "none", 0
+    uid, response = "", "none"
+    inside: list[str] = []
     for line in re.sub(r"\r?\n[ \t]", "", text).splitlines():
         name, _, value = line.partition(":")
         key = name.partition(";")[0].strip().upper()
-        if key == "BEGIN" and value.strip().upper() == "VEVENT":
-            inside += 1
+        if key == "BEGIN":
+            inside.append(value.strip().upper())
+        elif key == "END":
+            inside = inside[:-1]
         elif key == "METHOD":
             method = method or value.strip().upper()
-        elif inside == 1 and key == "UID":
+        elif inside[-1:] == ["VEVENT"] and key == "UID":
             uid = uid or value.strip()[:400]
-        elif inside == 1 and key == "ATTENDEE" and response == "none":
+        elif inside[-1:] == ["VEVENT"] and key == "ATTENDEE" and response == "none":
             response = _ANSWERS.get(parameters(";" + name).get("partstat", "").upper(), "none")
     return CalendarNotice(method, uid, response if method == "REPLY" else "none")  # pyright: ignore[reportArgumentType]

@@ -52,6 +52,8 @@ def check_url(url: str, *, allow_private: bool = False, resolver: Resolver = res
     except ValueError:
         raise Forbidden("This is not a whole web address. It should look like https://example.com/hook.") from None
     host = (parts.hostname or "").rstrip(".")
+    if not url.isascii():
+        raise Forbidden("Write the address in plain letters (a name like bücher.example as xn--bcher-kva.example).")
     if parts.scheme not in ("https", "http") or not host:
         raise Forbidden("This is not a whole web address. It should look like https://example.com/hook.")
     if parts.username or parts.password:

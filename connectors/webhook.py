@@ -52,7 +52,10 @@ def body_of(uid: str, kind: str, at: datetime, data: dict[str, Any]) -> bytes:
 
 def headers_of(secret: str, uid: str, body: bytes, now: datetime) -> dict[str, str]:
     """webhook-id, webhook-timestamp and webhook-signature. Raises ValueError for a secret that is none."""
-    signature = Signer(secret).sign(uid, now, body.decode())
+    try:
+        signature = Signer(secret).sign(uid, now, body.decode())
+    except Exception as error:  # noqa: BLE001  (the library has its own ideas of what to raise for a bad secret)
+        raise ValueError("the secret of this webhook cannot sign") from error
     return {
         "content-type": "application/json",
         "user-agent": "Dealtrail-Webhooks/1",
@@ -80,7 +83,11 @@ def send(
     except Forbidden as error:
         return Outcome(0, str(error))
     try:
-        return _post(target, headers_of(secret, uid, body, now), body, timeout, started)
+        headers = headers_of(secret, uid, body, now)
+    except ValueError:
+        return Outcome(0, "The secret of this webhook cannot sign. Make a new one.")
+    try:
+        return _post(target, headers, body, timeout, started)
     except (*_NETWORK, OSError, ValueError) as error:
         return Outcome(0, _sentence(error), took_ms=_ms(started))
 
@@ -88,31 +95,36 @@ def send(
 def _post(target: Target, headers: dict[str, str], body: bytes, timeout: float, started: float) -> Outcome:
     limits = dict.fromkeys(("connect", "read", "write", "pool"), timeout)
     secure = ssl.create_default_context()
+    backend = _Pinned(target, started + timeout)
     with (
-        httpcore.ConnectionPool(ssl_context=secure, max_connections=1, network_backend=_Pinned(target)) as pool,
+        httpcore.ConnectionPool(ssl_context=secure, max_connections=1, network_backend=backend) as pool,
         pool.stream("POST", target.url, headers=headers, content=body, extensions={"timeout": limits}) as response,
     ):
-        answer = _read(response, started + timeout)
+        answer = _read(response)
         error = "The receiver answers with a redirect, which is never followed." if 300 <= response.status < 400 else ""
         given = {name.lower(): value for name, value in response.headers}
         wait = _retry_after(given.get(b"retry-after", b"").decode("latin-1"))
         return Outcome(response.status, error, answer, _ms(started), wait)
 
 
-def _read(response: httpcore.Response, deadline: float) -> str:
+def _read(response: httpcore.Response) -> str:
+    """The beginning of the answer. One that goes on for too long was an answer all the same: its status counts."""
     held = b""
-    for chunk in response.iter_stream():
-        held += chunk
-        if len(held) >= MOST_READ or time.monotonic() > deadline:
-            break
+    try:
+        for chunk in response.iter_stream():
+            held += chunk
+            if len(held) >= MOST_READ:
+                break
+    except (httpcore.ReadTimeout, httpcore.ReadError, httpcore.RemoteProtocolError):
+        pass
     return held[:MOST_ANSWER].decode("utf-8", "replace").replace("\x00", "")
 
 
 class _Pinned(httpcore.SyncBackend):
     """Connects to the addresses that were checked, whatever the name would resolve to now."""
 
-    def __init__(self, target: Target) -> None:
-        self._target = target
+    def __init__(self, target: Target, deadline: float) -> None:
+        self._target, self._deadline = target, deadline
 
     def connect_tcp(
         self,
@@ -125,10 +137,45 @@ class _Pinned(httpcore.SyncBackend):
         last: Exception | None = None
         for address in self._target.addresses[:4]:
             try:
-                return super().connect_tcp(address, port, timeout, local_address, socket_options)
+                left = _left(self._deadline, httpcore.ConnectTimeout)
+                stream = super().connect_tcp(address, port, left, local_address, socket_options)
+                return _Timed(stream, self._deadline)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 last = error
         raise last or httpcore.ConnectError("no address")
+
+
+class _Timed(httpcore.NetworkStream):
+    """A stream that ends when the time of the whole send is over, however slowly it trickles."""
+
+    def __init__(self, stream: httpcore.NetworkStream, deadline: float) -> None:
+        self._stream, self._deadline = stream, deadline
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._stream.read(max_bytes, _left(self._deadline, httpcore.ReadTimeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._stream.write(buffer, _left(self._deadline, httpcore.WriteTimeout))
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        left = _left(self._deadline, httpcore.ConnectTimeout)
+        return _Timed(self._stream.start_tls(ssl_context, server_hostname, left), self._deadline)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+
+def _left(deadline: float, late: type[httpcore.TimeoutException]) -> float:
+    """Seconds that are left. Raises ``late`` when there are none."""
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise late("the time of this send is over")
+    return left
 
 
 def _retry_after(text: str) -> float | None:
