@@ -72,8 +72,8 @@
 
   // ---- showing a page again in place
   document.addEventListener("renew", (event) => renew(event.detail.item));
-  let renewing = null;
-  const renew = (item) => (renewing = renewing || again(item).finally(() => { renewing = null; }));
+  let renewing = Promise.resolve();
+  const renew = (item) => (renewing = renewing.then(() => again(item)).catch(() => {}));
   async function again(item) {
     const here = new URL(location.href);
     if (here.pathname === "/" && item !== null && item !== undefined) {
