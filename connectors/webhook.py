@@ -54,7 +54,7 @@ def headers_of(secret: str, uid: str, body: bytes, now: datetime) -> dict[str, s
     """webhook-id, webhook-timestamp and webhook-signature. Raises ValueError for a secret that is none."""
     try:
         signature = Signer(secret).sign(uid, now, body.decode())
-    except Exception as error:  # noqa: BLE001  (the library has its own ideas of what to raise for a bad secret)
+    except Exception as error:
         raise ValueError("the secret of this webhook cannot sign") from error
     return {
         "content-type": "application/json",

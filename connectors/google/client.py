@@ -58,7 +58,8 @@ class Client:
             bare.follow_redirects = False
             if hasattr(bare, "decode_limit_hard"):
                 bare.decode_limit_hard = BIGGEST_ANSWER
-            self._http = GuardedHttp(StoredCredentials(self.config, self._store), http=bare)
+            credentials = StoredCredentials(self.config, self._store, google_auth_httplib2.Request(bare))
+            self._http = GuardedHttp(credentials, http=bare)
             self._http.allowed = self.config.hosts
         return self._http
 

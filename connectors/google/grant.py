@@ -46,9 +46,10 @@ class Consent:
 
 
 class StoredCredentials(google.oauth2.credentials.Credentials):
-    """google-auth credentials whose tokens live in a GrantStore."""
+    """google-auth credentials whose tokens live in a GrantStore. ``transport`` makes the token calls, whatever line the
+    library would open for them (for batches one of its own, which follows redirects and is never closed)."""
 
-    def __init__(self, config: GoogleConfig, store: GrantStore) -> None:
+    def __init__(self, config: GoogleConfig, store: GrantStore, transport: Any) -> None:
         state = store.state()
         super().__init__(
             token=state.access_token or None,
@@ -58,7 +59,7 @@ class StoredCredentials(google.oauth2.credentials.Credentials):
             client_secret=config.client_secret,
             expiry=_naive(state.expires_at),
         )
-        self._store = store
+        self._store, self._transport = store, transport
 
     def refresh(self, request: Any) -> None:
         """Take the token that another worker has just fetched, else fetch one and keep it. Raises ConnectorError."""
@@ -71,7 +72,7 @@ class StoredCredentials(google.oauth2.credentials.Credentials):
                 return
             self._refresh_token = state.refresh_token
             try:
-                super().refresh(request)
+                super().refresh(self._transport)
             except Exception as error:  # noqa: BLE001  (whatever the library throws: its text may quote the answer)
                 raise classify(error) from None
             self._store.save(
