@@ -111,6 +111,9 @@ def _state(
         return account.refused, account.refused_sentence
     if account.throttled_until is not None and account.throttled_until > now:
         return "throttled", f"The provider asked us to wait until {account.throttled_until:%H:%M} UTC; nothing is lost."
+    shrunken = [str(source.facts["shrunken"]) for source in live if source.facts.get("shrunken")]
+    if shrunken:
+        return "owed", shrunken[0]
     failing = [source for source in live if source.error]
     if failing:
         return "owed", failing[0].error_sentence

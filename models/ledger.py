@@ -21,7 +21,8 @@ STRIKES = 5
 
 class LedgerEntry(SQLModel, table=True):
     """One item of one source. ``month`` is ``YYYY-MM`` of when it happened, empty while unknown. ``state`` is where the
-    provider has it: present | trash | spam | deleted. ``priority``: 1 when it is to be opened soon."""
+    provider has it: present | trash | spam | deleted. ``priority``: 1 when it is to be opened soon. ``listed_at``: when an
+    audit saw it in the provider's list."""
 
     __tablename__ = "ledger_entry"  # pyright: ignore[reportAssignmentType]
     __table_args__ = (
@@ -41,6 +42,7 @@ class LedgerEntry(SQLModel, table=True):
     next_try_at: datetime | None = instant(None)
     error: str = ""
     interaction_id: int | None = Field(default=None, index=True)
+    listed_at: datetime | None = instant(None)
     updated_at: datetime = instant()
 
 

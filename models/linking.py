@@ -114,9 +114,12 @@ def put_on_deal(
     return link
 
 
-def interaction_payload(session: Session, interaction: Interaction, links: list[Link]) -> dict[str, Any]:
-    """What an event tells of an interaction: to the whole team, so no more than a stranger to the mailbox may see."""
-    seen = sights(session, [interaction], None)[interaction.id or 0]
+def interaction_payload(
+    session: Session, interaction: Interaction, links: list[Link], *, viewer_id: int | None = None
+) -> dict[str, Any]:
+    """What an event tells of an interaction: to the whole team, so no more than a stranger to the mailbox may see; or to
+    one person alone (``viewer_id``), to whom it must then be private."""
+    seen = sights(session, [interaction], viewer_id)[interaction.id or 0]
     return logged_payload(
         {
             "id": interaction.id,

@@ -73,3 +73,8 @@ class Work:
         found = self._local.__dict__.get("connections", {}).pop(account_id, None)
         if found is not None:
             found.close()
+
+    def close(self) -> None:
+        """Close all connections of this thread."""
+        for account_id in list(self._local.__dict__.get("connections", {})):
+            self.forget(account_id)

@@ -28,7 +28,7 @@ def record(work: Work, source: Source, account: Account, owner: str, error: Conn
     if isinstance(error, TryLater) and error.code == "unauthorized" and source.failures + 1 >= TIRED_OF_401:
         error = Reconnect("unauthorized", "The provider keeps refusing the access it granted. Please reconnect.")
     with work.db.write() as session:
-        row = session.get(Account, account.id)
+        row = session.get(Account, account.id, with_for_update=True)
         if row is None:
             return
         failures = source.failures + 1
@@ -74,12 +74,13 @@ def record_bug(work: Work, source: Source, owner: str, error: Exception) -> None
         )
 
 
-def clear(session: Session, account_id: int) -> None:
-    """The provider answered: whatever it refused before is over."""
+def clear(session: Session, account_id: int, *, since: datetime) -> None:
+    """The provider answered a run that began at ``since``: whatever it refused before that is over. What another source
+    was refused meanwhile stands."""
     accounts = table(Account)
     session.connection().execute(
         update(accounts)
-        .where(accounts.c.id == account_id, accounts.c.refused != "")
+        .where(accounts.c.id == account_id, accounts.c.refused != "", accounts.c.refused_at <= since)
         .values(refused="", refused_code="", refused_sentence="", refused_at=None, look_again_at=None)
     )
 
@@ -97,16 +98,10 @@ def _mark_account(session: Session, account: Account, error: ConnectorError, now
         if error.scope in ("account", "provider"):
             account.throttled_until = now + timedelta(seconds=wait)
     elif isinstance(error, Reconnect):
+        known = account.refused == "reconnect"
         _refuse(account, "reconnect", error, now, None)
-        announce(
-            session,
-            event_row(
-                "account.needs_reconnect",
-                f"{account.id}:{now.isoformat()}",
-                {"account_id": account.id, "email": account.email, "reason": error.code, "sentence": error.sentence},
-                now=now,
-            ),
-        )
+        if not known:
+            _ask_to_reconnect(session, account, error, now)
     elif isinstance(error, OperatorFault):
         for other in session.exec(select(Account).where(Account.provider == account.provider)).all():
             if other.id == account.id or error.scope == "provider":
@@ -115,6 +110,12 @@ def _mark_account(session: Session, account: Account, error: ConnectorError, now
     elif isinstance(error, Refused) and error.scope in ("account", "provider"):
         _refuse(account, "blocked", error, now, now + timedelta(seconds=wait))
     session.add(account)
+
+
+def _ask_to_reconnect(session: Session, account: Account, error: ConnectorError, now: datetime) -> None:
+    """Once, however many sources of the account meet the same dead grant."""
+    told = {"account_id": account.id, "email": account.email, "reason": error.code, "sentence": error.sentence}
+    announce(session, event_row("account.needs_reconnect", f"{account.id}:{now.isoformat()}", told, now=now))
 
 
 def _refuse(account: Account, refused: str, error: ConnectorError, now: datetime, again: datetime | None) -> None:

@@ -1,9 +1,9 @@
 """When two copies are one: the identity of an e-mail or meeting across mailboxes.
 
-Message-ID (RFC 5322 3.6.4) when there is one; it counts as the same mail only when the sender's domain agrees and the
-dates lie within two days and the subjects do not contradict each other, because broken and spoofed ids repeat.
-Without one: a fingerprint of sender, minute, subject
-and recipients. A meeting: calendar UID and original start (RFC 5545 3.8.4.7, 3.8.4.4).
+Message-ID (RFC 5322 3.6.4) when there is one; it counts as the same mail only when the sender's domain agrees, the dates
+lie within two days and the subjects do not contradict each other, because broken and spoofed ids repeat. Without one: a
+fingerprint of sender, minute, subject and recipients. A meeting: calendar UID and original start (RFC 5545 3.8.4.7,
+3.8.4.4).
 """
 
 from __future__ import annotations

@@ -220,9 +220,11 @@ def _owe(
     entries = []
     for fault in faults:
         entry = known.get(fault.item_id)
+        settled = entry is not None and entry.outcome in ("logged", "held", "internal", "ignored")
+        if settled and fault.gone:
+            _set_state(session, source, [fault.item_id], "deleted", now)
+            continue
         if entry is not None and entry.outcome in ("logged", "held", "internal"):
-            if fault.gone:
-                _set_state(session, source, [fault.item_id], "deleted", now)
             continue
         attempts = (entry.attempts if entry else 0) + (1 if fault.strike else 0)
         row = _owed(source, fault.item_id, now, entry, reason="could not be read", attempts=attempts, error=fault.error)

@@ -85,6 +85,7 @@ def _find_same(work: Logging, cases: Sequence[Case]) -> None:
             case.identity, case.fingerprint = identity.of_message(case.item)
     stored = _stored(work.session, cases)
     first: dict[str, Case] = {}
+    alike: dict[str, Case] = {}
     for case in cases:
         names = (case.identity, _second_name(case))
         match = next((row for name in names for row in stored.get(name, []) if _same(row, case)), None)
@@ -94,12 +95,14 @@ def _find_same(work: Logging, cases: Sequence[Case]) -> None:
             _fill(work, match, case)
             continue
         twin = next((first[name] for name in names if name in first and _twins(first[name], case)), None)
+        twin = twin or _nameless_twin(alike.get(case.fingerprint), case)
         if twin is not None:
             case.identity = twin.identity
             continue
         if case.identity in stored or case.identity in first:
             case.identity = _second_name(case)
         first[case.identity] = case
+        alike.setdefault(case.fingerprint, case)
         case.fresh = True
 
 
@@ -148,6 +151,9 @@ def _fill(work: Logging, row: Interaction, case: Case) -> None:
     work.session.add(row)
     work.session.flush()
     _store_signals(work, [replace(case, row=row.model_dump())])
+    on = select(Link.deal_id).where(Link.interaction_id == row.id, col(Link.removed_at).is_(None))
+    deals = table(Deal)
+    work.session.connection().execute(update(deals).where(deals.c.id.in_(on)).values(suggest_at=work.now))
 
 
 def _sender(case: Case) -> str:
@@ -157,6 +163,13 @@ def _sender(case: Case) -> str:
 def _nameless(row: Interaction, case: Case) -> bool:
     """A fingerprint decides only where one of the two has no Message-ID."""
     return row.kind == "email" and (row.identity.startswith("f:") or case.identity.startswith("f:"))
+
+
+def _nameless_twin(other: Case | None, case: Case) -> Case | None:
+    """The same for an earlier case of this page."""
+    if other is None or not case.fingerprint:
+        return None
+    return other if "f:" in (other.identity[:2], case.identity[:2]) else None
 
 
 def _store_new(work: Logging, cases: Sequence[Case]) -> None:

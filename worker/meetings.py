@@ -17,7 +17,7 @@ from connectors.items import Meeting
 from models.db import Database, chunks, table
 from models.deal import Deal
 from models.event import announce, event_row
-from models.interaction import Interaction, Link
+from models.interaction import Copy, Held, Interaction, Link
 from models.ledger import LedgerEntry
 from models.linking import interaction_payload
 from worker import rows, view
@@ -80,8 +80,9 @@ def hold_meetings(db: Database, now: datetime) -> int:
 
 def _merge(work: Logging, row: Interaction, meeting: Meeting) -> None:
     before = (row.occurred_at, row.ends_at, row.status)
+    _mark_copy(work, row, meeting)
     if meeting.status == "cancelled":
-        if meeting.sparse or _organised(row, meeting):
+        if _called_off(work, row, meeting):
             row.status = "cancelled"
     elif meeting.sequence >= row.sequence:
         row.occurred_at, row.ends_at, row.all_day = meeting.start, meeting.end, meeting.all_day
@@ -116,9 +117,23 @@ def merge_parties(old: list[dict[str, Any]], new: list[dict[str, Any]], meeting:
     return list(merged.values()) or old
 
 
-def _organised(row: Interaction, meeting: Meeting) -> bool:
-    """A cancellation counts for everybody, unless it is only that one attendee took the meeting off the own calendar."""
-    return meeting.sequence >= row.sequence
+def _mark_copy(work: Logging, row: Interaction, meeting: Meeting) -> None:
+    copies = table(Copy)
+    state = "deleted" if meeting.status == "cancelled" else "present"
+    work.session.connection().execute(
+        update(copies)
+        .where(copies.c.source_id == work.source.id, copies.c.item_id == meeting.item_id)
+        .values(state=state, seen_at=work.now)
+    )
+
+
+def _called_off(work: Logging, row: Interaction, meeting: Meeting) -> bool:
+    """Whether a cancellation counts for everybody. One that says no more than its id may only be that somebody took the
+    meeting off the own calendar: as long as a colleague's calendar has it, it takes place."""
+    if not meeting.sparse:
+        return meeting.sequence >= row.sequence
+    here = (Copy.interaction_id == row.id, Copy.state == "present", Copy.source_id != work.source.id)
+    return work.session.exec(select(Copy.id).where(*here)).first() is None
 
 
 def _cancelled_entry(work: Logging, meeting: Meeting) -> dict[str, Any]:
@@ -158,9 +173,11 @@ def _links(session: Session, interaction_ids: Sequence[int]) -> dict[int, list[L
 
 
 def _event(session: Session, kind: str, row: Interaction, links: list[Link], now: datetime) -> dict[str, Any]:
-    payload = interaction_payload(session, row, links)
+    """An event about a meeting; of one that is held, to the person alone whom we ask where it belongs."""
+    owner = session.exec(select(Held.user_id).where(Held.interaction_id == row.id)).first() if row.held else None
+    payload = interaction_payload(session, row, links, viewer_id=owner)
     once = f"{row.id}" if kind != "meeting.cancelled" else f"{row.id}:{row.sequence}"
-    return event_row(kind, once, payload, now=now, deal_id=links[0].deal_id if links else None)
+    return event_row(kind, once, payload, now=now, deal_id=links[0].deal_id if links else None, user_id=owner)
 
 
 def _think_again(session: Session, deal_ids: Sequence[int], now: datetime) -> None:

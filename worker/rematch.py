@@ -1,5 +1,6 @@
 """Decide again about what is stored, because people or deals have changed. Links are added, never taken off; what a person
-decided stays."""
+decided stays. The answer is the one that it would have been, had the people and the deals been there first.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +10,16 @@ from typing import Any
 from sqlalchemy import update
 from sqlmodel import Session, col, select
 
+from models.account import Account
 from models.db import Database, insert_new, table
 from models.deal import Deal
 from models.event import announce, event_row
-from models.interaction import Held, Interaction, InteractionContact, Link
+from models.interaction import Copy, Held, Interaction, InteractionCompany, InteractionContact, Link
 from models.ledger import LedgerEntry
 from models.linking import interaction_payload
 from worker import book as books
 from worker import match, view
-from worker.log import release_held
+from worker.log import HISTORY_GRACE, release_held
 
 PAGE = 200
 
@@ -42,8 +44,10 @@ def rematch(db: Database, now: datetime) -> int:
         for row in rows:
             row.rematch_at = None
             session.add(row)
+            decision = match.decide(views[row.id or 0], book)
+            _know(session, row, decision, book)
             if (row.id or 0) not in placed:
-                _place(session, row, match.decide(views[row.id or 0], book), book, now)
+                _place(session, row, decision, now)
         return len(rows)
 
 
@@ -56,30 +60,66 @@ def _placed(session: Session, ids: list[int]) -> set[int]:
     return linked | set(decided)
 
 
-def _place(session: Session, row: Interaction, decision: match.Decision, book: books.Book, now: datetime) -> None:
+def _know(session: Session, row: Interaction, decision: match.Decision, book: books.Book) -> None:
+    """Who takes part, as far as the address book knows it now; whatever deal it stands on."""
     row.parties = _known_parties(row.parties, book)
-    contacts = [{"interaction_id": row.id, "contact_id": contact_id} for contact_id in decision.contacts]
-    insert_new(session, InteractionContact, contacts)
+    people = [{"interaction_id": row.id, "contact_id": contact_id} for contact_id in decision.contacts]
+    firms = [{"interaction_id": row.id, "company_id": company_id} for company_id in decision.companies]
+    insert_new(session, InteractionContact, people)
+    insert_new(session, InteractionCompany, firms)
+
+
+def _place(session: Session, row: Interaction, decision: match.Decision, now: datetime) -> None:
     held = session.exec(select(Held).where(Held.interaction_id == row.id, Held.state == "open")).first()
-    if decision.outcome == "held" and held is not None:
-        held.candidates = [
-            {"deal_id": c.deal_id, "score": c.score, "rule": c.rule, "reasons": list(c.reasons)}
-            for c in decision.candidates
-        ]
-        session.add(held)
+    if decision.outcome == "held":
+        _ask(session, row, held, decision, now)
     if not decision.links:
         return
     insert_new(session, Link, [_link(row, link, now) for link in decision.links])
-    if held is not None:
-        release_held(session, [row.id or 0], now)
-    _set_logged(session, row, decision.reason, now)
-
-    session.flush()
+    _set_outcome(session, row, "logged", decision.reason, now)
     deals = table(Deal)
     ids = [link.deal_id for link in decision.links]
+    session.flush()
     session.connection().execute(update(deals).where(deals.c.id.in_(ids)).values(suggest_at=now))
     if held is not None:
+        release_held(session, [row.id or 0], now)
+        session.refresh(row)
         _announce(session, row, ids, now)
+
+
+def _ask(session: Session, row: Interaction, held: Held | None, decision: match.Decision, now: datetime) -> None:
+    """Several deals fit: the owner of the oldest copy is asked, or shown the candidates of today."""
+    candidates = [
+        {"deal_id": c.deal_id, "score": c.score, "rule": c.rule, "reasons": list(c.reasons)}
+        for c in decision.candidates
+    ]
+    if held is not None:
+        held.candidates, held.reason = candidates, decision.reason
+        session.add(held)
+        return
+    owner = session.exec(
+        select(Account)
+        .join(Copy, col(Copy.account_id) == Account.id)
+        .where(Copy.interaction_id == row.id)
+        .order_by(col(Copy.id))
+    ).first()
+    if owner is None:
+        return
+    row.held = True
+    asked = Held(
+        interaction_id=row.id or 0,
+        account_id=owner.id or 0,
+        user_id=owner.user_id,
+        candidates=candidates,
+        reason=decision.reason,
+        created_at=now,
+    )
+    session.add_all([row, asked])
+    session.flush()
+    _set_outcome(session, row, "held", decision.reason, now)
+    if row.occurred_at >= owner.connected_at - HISTORY_GRACE:
+        payload = interaction_payload(session, row, [], viewer_id=owner.user_id) | {"candidates": candidates}
+        announce(session, event_row("interaction.held", str(row.id), payload, now=now, user_id=owner.user_id))
 
 
 def _link(row: Interaction, link: match.LinkTo, now: datetime) -> dict[str, Any]:
@@ -102,12 +142,12 @@ def _known_parties(parties: list[dict[str, Any]], book: books.Book) -> list[dict
     return told
 
 
-def _set_logged(session: Session, row: Interaction, reason: str, now: datetime) -> None:
+def _set_outcome(session: Session, row: Interaction, outcome: str, reason: str, now: datetime) -> None:
     ledger = table(LedgerEntry)
     session.connection().execute(
         update(ledger)
         .where(ledger.c.interaction_id == row.id)
-        .values(outcome="logged", reason=reason[:200], updated_at=now)
+        .values(outcome=outcome, reason=reason[:200], updated_at=now)
     )
 
 

@@ -13,11 +13,11 @@ from typing import Any
 import structlog
 from sqlmodel import Session, col, select
 
-from models.account import Source, claim_due_sources, release_dead_leases
+from models.account import Source, claim_due_sources, due_sources, release_dead_leases
 from models.deal import Deal
 from models.event import Event
 from models.interaction import Interaction
-from models.webhook import Delivery, claim_due_deliveries, release_dead_deliveries
+from models.webhook import Delivery, claim_due_deliveries, due_deliveries, release_dead_deliveries
 from worker.context import Work
 from worker.meetings import ended_meetings
 
@@ -43,8 +43,8 @@ def what_is_due(session: Session, now: datetime) -> Due:
         return session.exec(statement.limit(1)).first() is not None
 
     return Due(
-        sources=exists(select(Source.id).where(col(Source.next_sync_at) <= now, col(Source.selected))),
-        deliveries=exists(select(Delivery.id).where(Delivery.state == "pending", col(Delivery.next_attempt_at) <= now)),
+        sources=exists(due_sources(now)),
+        deliveries=exists(due_deliveries(now)),
         chores=exists(select(Event.id).where(col(Event.position).is_(None)))
         or exists(select(Deal.id).where(col(Deal.suggest_at) <= now))
         or exists(select(Interaction.id).where(col(Interaction.rematch_at) <= now))
@@ -76,10 +76,7 @@ class Scheduler:
         now, db = self._work.now(), self._work.db
         if time.monotonic() - self._swept > SWEEP_EVERY:
             self._swept = time.monotonic()
-            with db.write() as session:
-                freed = release_dead_leases(session, now=now) + release_dead_deliveries(session)
-            if freed:
-                log.info("lease.freed", count=freed)
+            self._free_the_dead(now)
         with db.read() as session:
             due = what_is_due(session, now)
         sources = deliveries = []
@@ -94,6 +91,18 @@ class Scheduler:
         if due.chores:
             self._enqueue("upkeep")
         return len(sources) + len(deliveries)
+
+    def _free_the_dead(self, now: datetime) -> None:
+        """What a killed process of this machine held; looked for without a lock first."""
+        with self._work.db.read() as session:
+            held = session.exec(select(Source.id).where(Source.lease_owner != "").limit(1)).first()
+            sent = session.exec(select(Delivery.id).where(Delivery.lease_owner != "").limit(1)).first()
+        if held is None and sent is None:
+            return
+        with self._work.db.write() as session:
+            freed = release_dead_leases(session, now=now) + release_dead_deliveries(session)
+        if freed:
+            log.info("lease.freed", count=freed)
 
     def _run(self) -> None:
         while not self._stop.is_set():

@@ -13,9 +13,9 @@ import structlog
 
 from connectors.base import Connection, Mailbox
 from connectors.errors import ConnectorError, CursorExpired
-from connectors.items import Item, Listed
+from connectors.items import Item, Listed, Page
 from models.account import Account, Source, release_source
-from worker import directory, faults, walks
+from worker import directory, faults, reconcile, walks
 from worker.context import Work
 from worker.intake import Holding, LeaseLost, take, to_open
 
@@ -28,6 +28,7 @@ def sync_source(work: Work, source_id: int, owner: str) -> None:
     if loaded is None:
         return
     source, account = loaded
+    started = work.now()
     holding = Holding(source_id, owner, work.pace.lease)
     try:
         connection = work.connection(account.id or 0, account.provider, account.email)
@@ -40,7 +41,7 @@ def sync_source(work: Work, source_id: int, owner: str) -> None:
         work.forget(account.id or 0)
         faults.record_bug(work, source, owner, error)
     else:
-        _release(work, source, holding, more=more)
+        _release(work, source, holding, more=more, started=started)
 
 
 def _load(work: Work, source_id: int, owner: str) -> tuple[Source, Account] | None:
@@ -54,12 +55,12 @@ def _load(work: Work, source_id: int, owner: str) -> tuple[Source, Account] | No
         return source, account
 
 
-def _release(work: Work, source: Source, holding: Holding, *, more: bool) -> None:
+def _release(work: Work, source: Source, holding: Holding, *, more: bool, started: datetime) -> None:
     now = work.now()
     wait = {"mail": work.pace.poll, "calendar": work.pace.calendar_poll}.get(source.kind, directory.DAY)
     later = now + timedelta(seconds=wait * work.rng.uniform(0.75, 1.25))
     with work.db.write() as session:
-        faults.clear(session, source.account_id)
+        faults.clear(session, source.account_id, since=started)
         release_source(
             session,
             source.id or 0,
@@ -115,22 +116,40 @@ def open_wanted(work: Work, box: Mailbox, source_id: int, items: tuple[Item, ...
 
 
 def _calendar(work: Work, connection: Connection, source: Source, account: Account, holding: Holding) -> bool:
-    """All pages of a calendar's changes."""
+    """All pages of a calendar's changes; or, after an expired cursor and for an audit, all of it from the start."""
     calendar = connection.calendar(source.external_id)
-    cursor, now = source.cursor, work.now()
+    cursor, now, found = source.cursor, work.now(), 0
+    with work.db.read() as session:
+        audit = reconcile.open_audit(session, holding.source_id)
+    cursor = "" if audit is not None else cursor
+    afresh = not cursor
     while True:
         try:
             page = calendar.pull(cursor, now=now)
         except CursorExpired:
             walks.restart_calendar(work, source, holding)
-            cursor = ""
+            cursor, afresh = "", True
             continue
         if page.items or page.cursor != cursor:
-            changes = {"cursor": page.cursor, "cursor_at": work.now()}
-            take(work.db, work.keyring, holding, page.items, now=work.now(), changes=changes)
+            found += _take_calendar(work, holding, page, afresh=afresh)
         cursor = page.cursor
         if not page.more:
-            return False
+            break
+    if afresh and (audit is not None or source.synced_at is not None):
+        reconcile.settle_calendar(work, holding, now, found)
+    return False
+
+
+def _take_calendar(work: Work, holding: Holding, page: Page, *, afresh: bool) -> int:
+    """Store one page; of a fresh list, how many meetings the ledger lacked."""
+    changes = {"cursor": page.cursor, "cursor_at": work.now()}
+    with work.db.read() as session:
+        found = reconcile.count_page(session, holding.source_id, page.items) if afresh else 0
+    take(work.db, work.keyring, holding, page.items, now=work.now(), changes=changes)
+    if afresh:
+        with work.db.write() as session:
+            reconcile.stamp(session, holding.source_id, [item.item_id for item in page.items], work.now())
+    return found
 
 
 def _directory(work: Work, connection: Connection, source: Source, account: Account, holding: Holding) -> bool:

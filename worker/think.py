@@ -12,6 +12,8 @@ from datetime import datetime, timedelta
 from sqlmodel import Session, col, select
 
 from models.account import Account
+from models.addresses import registrable
+from models.contact import CompanyDomain
 from models.db import Database, chunks
 from models.deal import Deal
 from models.fields import EPOCH
@@ -47,7 +49,8 @@ def think(db: Database, deal_id: int, now: datetime) -> None:
         if deal is None or stage is None or deal.suggest_at is None or deal.suggest_at > now:
             return
         rows = _rows(session, deal_id)
-        lines = [line_of(row.model_dump()) for row in rows]
+        theirs = _domains(session, deal)
+        lines = [line_of(row.model_dump(), lambda one: one in theirs or registrable(one) in theirs) for row in rows]
         _touch(deal, lines, now)
         if stage.meaning in FINAL:
             withdraw(session, open_suggestion(session, deal_id), now=now)
@@ -126,6 +129,11 @@ def _rows(session: Session, deal_id: int) -> list[Interaction]:
         .limit(MOST_LINES)
     ).all()
     return list(reversed(newest))
+
+
+def _domains(session: Session, deal: Deal) -> set[str]:
+    """The domains of the deal's company: who writes from there is known, contact or not."""
+    return set(session.exec(select(CompanyDomain.domain).where(CompanyDomain.company_id == deal.company_id)).all())
 
 
 def _signals(session: Session, ids: Sequence[int]) -> dict[int, list[Signal]]:

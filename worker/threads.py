@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import update
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
-from models.db import insert_ids, insert_new, table
+from models.db import chunks, insert_ids, insert_new, table
 from models.interaction import Interaction, Thread, ThreadKey
 from worker.view import View
 
@@ -34,7 +34,21 @@ def assign(session: Session, views: Sequence[View], known: Mapping[str, int], *,
     _merge(session, {int(gone[1:]): ids[local.root(gone)] for gone in local.merged() if gone.startswith("t")})
     rows = [{"key": key, "thread_id": ids[local.root(name)]} for key, name in fresh.items()]
     insert_new(session, ThreadKey, rows)
-    return {item_id: ids[local.root(name)] for item_id, name in names.items()}
+    taken = _taken(session, rows)
+    _merge(session, taken)
+    found = {item_id: ids[local.root(name)] for item_id, name in names.items()}
+    return {item_id: taken.get(thread_id, thread_id) for item_id, thread_id in found.items()}
+
+
+def _taken(session: Session, rows: Sequence[Mapping[str, int | str]]) -> dict[int, int]:
+    """Threads of ours whose keys another worker has stored first, and the thread that these lead to."""
+    mine = {str(row["key"]): int(row["thread_id"]) for row in rows}
+    lost: dict[int, int] = {}
+    for part in chunks(mine):
+        for row in session.exec(select(ThreadKey).where(col(ThreadKey.key).in_(part))):
+            if row.thread_id != mine[row.key]:
+                lost[mine[row.key]] = min(row.thread_id, lost.get(mine[row.key], row.thread_id))
+    return lost
 
 
 def _name(view: View, place: Mapping[str, str], local: _Joined) -> str:

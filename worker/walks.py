@@ -20,6 +20,7 @@ from models.addresses import domain_of, registrable
 from models.contact import known_people
 from models.event import announce, event_row
 from models.ledger import due_owed, entries_for, list_items, next_unopened
+from worker import reconcile
 from worker.context import Work
 from worker.intake import Holding, LeaseLost, take, to_open
 
@@ -144,7 +145,27 @@ def _gap(work: Work, box: Mailbox, walk: Walk, holding: Holding) -> None:
         _finish(work, walk, holding)
 
 
-WALKS = {"people": _people, "sweep": _sweep, "gap": _gap}
+def _audit(work: Work, box: Mailbox, walk: Walk, holding: Holding) -> None:
+    """One page of every id there is, compared with the ledger; then one page of what has vanished from it."""
+    if walk.state.get("listed"):
+        if reconcile.look_after(work, box, walk, holding):
+            _advance(work, walk, holding, walk.state, seen=0)
+        else:
+            _finish(work, walk, holding)
+        return
+    hits, now = box.listing(after=None, before=None, page=str(walk.state.get("page", ""))), work.now()
+    ids = [hit.item_id for hit in hits.items]
+    with work.db.write() as session:
+        _held_source(session, holding, now)
+        lost = reconcile.holes(session, holding.source_id, ids)
+        list_items(session, holding.source_id, lost, priority=URGENT, reason="found by the audit", now=now)
+        reconcile.stamp(session, holding.source_id, ids, now)
+    place = {"page": hits.next} if hits.next else {"page": "", "listed": True}
+    state = walk.state | place | {"holes": int(walk.state.get("holes", 0)) + len(lost)}
+    _advance(work, walk, holding, state, seen=len(ids))
+
+
+WALKS = {"people": _people, "sweep": _sweep, "gap": _gap, "audit": _audit}
 
 
 def _read(work: Work, box: Mailbox, holding: Holding, ids: Sequence[str]) -> None:
@@ -207,9 +228,11 @@ def _finish(work: Work, walk: Walk, holding: Holding) -> None:
 
 
 def _next_walk(session: Session, source_id: int) -> Walk | None:
-    order = {"people": 0, "gap": 1, "sweep": 2}
+    order = {"people": 0, "gap": 1, "sweep": 2, "audit": 3}
     found = session.exec(
-        select(Walk).where(Walk.source_id == source_id, col(Walk.done_at).is_(None)).order_by(col(Walk.id))
+        select(Walk)
+        .where(Walk.source_id == source_id, col(Walk.done_at).is_(None), col(Walk.kind).in_(WALKS))
+        .order_by(col(Walk.id))
     ).all()
     return min(found, key=lambda walk: (order.get(walk.kind, 9), walk.id or 0), default=None)
 

@@ -129,7 +129,7 @@ class Batch:
         if first is not None and not done and _concerns_account(first):
             raise first
         for key in open_ids:
-            fault = last.get(key)
+            fault = last.get(key) or first  # an id that was never asked shares the reason for which we stopped
             slow = isinstance(fault, TryLater) and fault.throttled
             done[key] = Unreadable(key, error_word(fault) if fault else "missing_part", strike=not slow)
             if fault is not None and not isinstance(fault, TryLater):

@@ -559,6 +559,7 @@ def upgrade() -> None:
         sa.Column("next_try_at", models.fields.UtcDateTime(timezone=True), nullable=True),
         sa.Column("error", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("interaction_id", sa.Integer(), nullable=True),
+        sa.Column("listed_at", models.fields.UtcDateTime(timezone=True), nullable=True),
         sa.Column("updated_at", models.fields.UtcDateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["source_id"], ["source.id"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id"),
