@@ -2,9 +2,10 @@
 SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
+TOOL := .tool
 PYTHON ?= python3
 DATA ?= ../shared/data
-UV := $(shell command -v uv 2>/dev/null || echo $(VENV)/tool/bin/uv)
+UV := $(shell command -v uv 2>/dev/null || echo $(TOOL)/bin/uv)
 export UV_PYTHON_DOWNLOADS = never
 export PYTHONUNBUFFERED = 1
 
@@ -21,9 +22,9 @@ $(VENV)/.ready: pyproject.toml uv.lock | $(UV)
 	@$(UV) sync --frozen --quiet --compile-bytecode --python $(PYTHON)
 	@touch $@
 
-$(VENV)/tool/bin/uv:
-	@$(PYTHON) -m venv $(VENV)/tool
-	@$(VENV)/tool/bin/pip install --quiet --disable-pip-version-check "uv>=0.5"
+$(TOOL)/bin/uv:
+	@$(PYTHON) -m venv $(TOOL)
+	@$(TOOL)/bin/pip install --quiet --disable-pip-version-check "uv>=0.5"
 
 run: demo ## the main job on real input: sandbox mailboxes, sync, timeline, suggestions, one terminal
 
@@ -52,4 +53,4 @@ bench: setup ## performance as ratios and counts
 	@$(BIN)/python -m bench
 
 clean: ## take the virtual environment and what was generated away
-	@rm -rf $(VENV) out .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) $(TOOL) out .ruff_cache .hypothesis .import_linter_cache
