@@ -7,6 +7,11 @@ PYTHON ?= python3
 DATA ?= ../shared/data
 UV := $(shell command -v uv 2>/dev/null || echo $(TOOL)/bin/uv)
 export UV_PYTHON_DOWNLOADS = never
+# A machine's own certificates count too, as behind a company's proxy; uv named this differently before 0.10.
+ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt),)
+export UV_SYSTEM_CERTS = 1
+export UV_NATIVE_TLS = 1
+endif
 export PYTHONUNBUFFERED = 1
 
 .DEFAULT_GOAL := help
