@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -117,24 +117,42 @@ def _providers(chosen: Settings) -> dict[str, AnyProvider]:
 # ---- serving
 
 
-def serve(*, web: bool, work: bool, house: House | None = None, ready: threading.Event | None = None) -> None:
-    """Run the pages, the worker or both until a signal comes. Raises SettingsError for a taken port."""
+def serve(
+    *,
+    web: bool,
+    work: bool,
+    house: House | None = None,
+    ready: threading.Event | None = None,
+    listener: socket.socket | None = None,
+) -> None:
+    """Run the pages, the worker or both until SIGINT or SIGTERM; what is under way is finished first. Raises SettingsError
+    for a taken port, before anything has started."""
     house = house or open_house()
+    if web and listener is None:
+        listener = listen(house.settings)
     if work and not web and house.settings.broker_url == "memory://" and not house.embedded:
         log.info("work.memory_broker", note="jobs stay in this process; set BROKER_URL to share them")
-    stop = threading.Event()
-    with _worker(house) if work else _nothing():
-        if web:
-            _serve_web(house, ready)
-        else:
-            for name in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(name, lambda *_: stop.set())
+    stop = _stop_at_a_signal()
+    with _worker(house) if work else nullcontext():
+        if listener is None:
             stop.wait()
+        elif not stop.is_set():
+            _serve_web(house, listener, ready)
 
 
-@contextmanager
-def _nothing() -> Iterator[None]:
-    yield
+def _stop_at_a_signal() -> threading.Event:
+    """Set by the first SIGINT or SIGTERM; a second one ends the process at once. uvicorn takes the signals while it runs
+    and passes them on to these handlers afterwards."""
+    stop = threading.Event()
+
+    def ask(number: int, _frame: Any) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, ask)
+    return stop
 
 
 @contextmanager
@@ -160,11 +178,10 @@ def _worker(house: House) -> Iterator[None]:
         embedded.stop()
 
 
-def _serve_web(house: House, ready: threading.Event | None) -> None:
+def _serve_web(house: House, listener: socket.socket, ready: threading.Event | None) -> None:
     import uvicorn
 
     chosen = house.settings
-    listener = _listen(chosen.host, chosen.port)
     config = uvicorn.Config(
         build_app(house), log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=3
     )
@@ -208,6 +225,11 @@ def _setup_token(house: House) -> str:
     token = secrets.token_urlsafe(16)
     log.warning("web.first_start", open=f"{house.settings.base_url}/setup?token={token}")
     return token
+
+
+def listen(chosen: Settings) -> socket.socket:
+    """The port of the settings, taken for this process. Raises SettingsError when it cannot be had."""
+    return _listen(chosen.host, chosen.port)
 
 
 def _listen(host: str, port: int) -> socket.socket:
