@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 from connectors.base import Budget, Connection, GrantState, GrantStore, Identity
+from connectors.clock import REAL, Clock
 from connectors.google import GoogleConfig
 from connectors.throttle import Throttle
 
@@ -55,6 +56,7 @@ class Google:
     config: GoogleConfig
     name: str = "google"
     label: str = "Google"
+    clock: Clock = REAL
     _project: Throttle | None = None
     _budgets: dict[int, Throttle] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -92,7 +94,7 @@ class Google:
         """A connection; no network until it is used."""
         from connectors.google import connect
 
-        return connect(self.config, store, budget, email=email)
+        return connect(self.config, store, budget, email=email, clock=self.clock)
 
     def budget(self, account_id: int) -> Budget:
         """The account's meter, one for all threads of this process, below the project's."""
@@ -104,9 +106,12 @@ class Google:
     def _new_budget(self) -> Throttle:
         config = self.config
         if self._project is None:
-            self._project = Throttle(int(config.project_units_per_minute * config.budget_share))
+            self._project = self._throttle(int(config.project_units_per_minute * config.budget_share))
         allowed = max(60, int(config.units_per_minute * config.budget_share))
-        return Throttle(allowed, reserve=min(config.budget_reserve, allowed // 4), parent=self._project)
+        return self._throttle(allowed, reserve=min(config.budget_reserve, allowed // 4), parent=self._project)
+
+    def _throttle(self, units: int, **options: Any) -> Throttle:
+        return Throttle(units, clock=self.clock.monotonic, sleep=self.clock.sleep, **options)
 
 
 def granted(provider: str, state: GrantState, identity: Identity) -> Granted:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -54,6 +55,7 @@ class Work:
     providers: Mapping[str, Provider]
     pace: Pace = field(default_factory=Pace)
     now: Callable[[], datetime] = utcnow
+    monotonic: Callable[[], float] = time.monotonic
     rng: random.Random = field(default_factory=random.Random)
     _local: threading.local = field(default_factory=threading.local)
 

@@ -6,7 +6,6 @@ that was under way, and the lease brings another worker.
 
 from __future__ import annotations
 
-import time
 from datetime import datetime, timedelta
 
 import structlog
@@ -78,16 +77,16 @@ def _release(work: Work, source: Source, holding: Holding, *, more: bool, starte
 def _mail(work: Work, connection: Connection, source: Source, account: Account, holding: Holding) -> bool:
     """New mail, then walks, then owed items, until the slice is over. True: there is more to do now."""
     box = connection.mailbox(source.external_id)
-    ends = time.monotonic() + work.pace.slice
+    ends = work.monotonic() + work.pace.slice
     if not source.cursor and box.searchable:
         walks.begin(work, box, source, holding)
     cursor = walks.cursor_of(work, source.id or 0)
     try:
-        while _live(work, box, cursor, holding) and time.monotonic() < ends:
+        while _live(work, box, cursor, holding) and work.monotonic() < ends:
             cursor = walks.cursor_of(work, source.id or 0)
     except CursorExpired:
         walks.recover(work, box, source, holding)
-    while time.monotonic() < ends:
+    while work.monotonic() < ends:
         if not walks.step(work, box, source, holding):
             return False
     return True

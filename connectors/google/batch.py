@@ -1,18 +1,22 @@
 """Many reads in few round trips, each id accounted for (provider-contract 1.7).
 
-The library loses a whole batch when one part is missing, hands truncated JSON out as text, and retries nothing; so every id
-without a proper answer is asked for again, in smaller batches, and at last alone.
+A part may be missing, cut or refused while the others are there; every id without a proper answer is asked for again, in
+smaller batches, and at last alone.
 """
 
 from __future__ import annotations
 
-import time
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+import httplib2
+from googleapiclient.errors import HttpError
 
 from connectors.errors import ConnectorError, TryLater, error_word
 from connectors.google.client import Client
 from connectors.google.faults import NotFound
+from connectors.google.multipart import Part
 from connectors.items import Unreadable
 from connectors.throttle import Pace
 
@@ -24,12 +28,10 @@ LONGEST_PAUSE = 5.0
 
 
 class Batch:
-    """Reads by id through one service's batch endpoint."""
+    """Reads by id through the batch endpoint at ``uri``."""
 
-    def __init__(
-        self, client: Client, service: Callable[[], Any], *, sleep: Callable[[float], None] = time.sleep
-    ) -> None:
-        self._client, self._service, self._sleep = client, service, sleep
+    def __init__(self, client: Client, uri: str) -> None:
+        self._client, self._uri, self._sleep = client, uri, client.clock.sleep
         self._pace = Pace(client.config.batch_size)
 
     def read(
@@ -93,14 +95,6 @@ class Batch:
         self, requests: Mapping[str, Callable[[], Any]], part: Sequence[str], *, units: int, urgent: bool
     ) -> dict[str, dict[str, Any] | ConnectorError]:
         """One batch; what each id got. A fault of the whole batch is each id's fault."""
-        outcome: dict[str, dict[str, Any] | ConnectorError] = {}
-
-        def collect(key: str, answer: Any, error: Any) -> None:
-            if error is not None:
-                outcome[key] = self._client.fault(error)
-            else:
-                outcome[key] = _checked(answer)
-
         try:
             self._client.budget.spend(units * len(part), urgent=urgent)
         except TryLater as slow:
@@ -109,16 +103,22 @@ class Batch:
             if len(part) == 1:
                 answer = requests[part[0]]().execute(http=self._client.http, num_retries=0)
                 return {part[0]: _checked(answer)}
-            batch = self._service().new_batch_http_request(callback=collect)
-            for key in part:
-                batch.add(requests[key](), request_id=key)
-            batch.execute(http=self._client.http)
+            answers = self._client.exchange(self._uri, {key: requests[key]() for key in part})
         except Exception as error:  # noqa: BLE001  (the library throws what it likes; each becomes the ids' own fault)
             fault = self._client.fault(error)
             if isinstance(fault, TryLater) and fault.code == "bad_request" and len(part) > 1:
                 fault = TryLater("batch_refused", fault.sentence, throttled=True)
-            return {key: outcome.get(key, fault) for key in part}
-        return outcome
+            return dict.fromkeys(part, fault)
+        return {key: self._outcome(answer) for key, answer in answers.items()}
+
+    def _outcome(self, answer: Part) -> dict[str, Any] | ConnectorError:
+        if answer.status >= 300:
+            head = httplib2.Response(answer.headers | {"status": str(answer.status)})
+            return self._client.fault(HttpError(head, answer.content))
+        try:
+            return _checked(json.loads(answer.content))
+        except ValueError:
+            return _checked(None)
 
     def _give_up(
         self, open_ids: Sequence[str], done: dict[str, dict[str, Any] | Unreadable], last: Mapping[str, ConnectorError]

@@ -7,6 +7,7 @@ import copy
 import hashlib
 import json
 import logging
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -15,9 +16,12 @@ from urllib.parse import urlsplit
 import google_auth_httplib2
 import httplib2
 from googleapiclient.discovery import build_from_document
+from googleapiclient.errors import HttpError
 
 from connectors.base import Budget, GrantStore
+from connectors.clock import REAL, Clock
 from connectors.errors import ConnectorError, OperatorFault, TryLater
+from connectors.google import multipart
 from connectors.google.config import GoogleConfig
 from connectors.google.faults import classify
 from connectors.google.grant import StoredCredentials
@@ -43,8 +47,10 @@ class GuardedHttp(google_auth_httplib2.AuthorizedHttp):
 class Client:
     """The services of one account. Not thread-safe: one for each thread. Close it."""
 
-    def __init__(self, config: GoogleConfig, store: GrantStore, budget: Budget, *, email: str = "") -> None:
-        self.config, self.budget = config, budget
+    def __init__(
+        self, config: GoogleConfig, store: GrantStore, budget: Budget, *, email: str = "", clock: Clock = REAL
+    ) -> None:
+        self.config, self.budget, self.clock = config, budget, clock
         self.quota_user = hashlib.sha256(email.lower().encode()).hexdigest()[:32] if email else ""
         self._store = store
         self._http: GuardedHttp | None = None
@@ -85,6 +91,28 @@ class Client:
             raise self._fault(error) from None
         return self.checked(answer)
 
+    def exchange(self, uri: str, requests: Mapping[str, Any]) -> dict[str, multipart.Part]:
+        """Send many GET requests in one round trip; the answers by id, those whose token was refused asked for once more
+        under a fresh one. Raises what the line throws, and HttpError for the batch as a whole."""
+        answers, token = self._post_batch(uri, requests)
+        refused = {key: one for key, one in requests.items() if key in answers and answers[key].status == 401}
+        if refused:
+            if self.http.credentials.token == token:
+                self.http.credentials.refresh(None)
+            answers |= self._post_batch(uri, refused)[0]
+        return answers
+
+    def _post_batch(self, uri: str, requests: Mapping[str, Any]) -> tuple[dict[str, multipart.Part], str]:
+        """The answers, and the token under which they were asked for."""
+        headers: dict[str, str] = {}
+        self.http.credentials.before_request(None, "POST", uri, headers)
+        token = self.http.credentials.token
+        kind, body = multipart.write(requests, headers)
+        answer, content = self.http.request(uri, method="POST", body=body, headers={"content-type": kind})
+        if answer.status >= 300:
+            raise HttpError(answer, content, uri=uri)
+        return multipart.read(str(answer.get("content-type", "")), content), token
+
     def checked(self, answer: Any) -> dict[str, Any]:
         """An answer that is no JSON object is no answer: the library hands text out without raising."""
         if not isinstance(answer, dict):
@@ -106,7 +134,7 @@ class Client:
         self.drop_line()
 
     def _fault(self, error: BaseException) -> ConnectorError:
-        found = classify(error)
+        found = classify(error, now=self.clock.now())
         if isinstance(found, TryLater):
             if found.throttled and found.after:
                 self.budget.penalise(found.after)

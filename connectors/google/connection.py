@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from connectors.base import Budget, GrantStore, Identity, SourceInfo
+from connectors.clock import REAL, Clock
 from connectors.errors import ConnectorError
 from connectors.google import grant
 from connectors.google.calendar import GoogleCalendar
@@ -19,9 +20,11 @@ USABLE_ROLES = {"none", "freeBusyReader"}
 class GoogleConnection:
     """``connectors.base.Connection``. One for each thread."""
 
-    def __init__(self, config: GoogleConfig, store: GrantStore, budget: Budget, *, email: str = "") -> None:
+    def __init__(
+        self, config: GoogleConfig, store: GrantStore, budget: Budget, *, email: str = "", clock: Clock = REAL
+    ) -> None:
         self._config, self._store = config, store
-        self._client = Client(config, store, budget, email=email)
+        self._client = Client(config, store, budget, email=email, clock=clock)
         self._own: tuple[str, ...] = (email,) if email else ()
         self._mailbox: GmailMailbox | None = None
 
@@ -95,6 +98,8 @@ class GoogleConnection:
         return found
 
 
-def connect(config: GoogleConfig, store: GrantStore, budget: Budget, *, email: str = "") -> GoogleConnection:
+def connect(
+    config: GoogleConfig, store: GrantStore, budget: Budget, *, email: str = "", clock: Clock = REAL
+) -> GoogleConnection:
     """A connection; no network until it is used."""
-    return GoogleConnection(config, store, budget, email=email)
+    return GoogleConnection(config, store, budget, email=email, clock=clock)

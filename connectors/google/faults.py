@@ -11,7 +11,7 @@ import re
 import socket
 import ssl
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 from http.client import HTTPException
 from typing import Any
@@ -20,6 +20,7 @@ import httplib2
 from google.auth.exceptions import RefreshError, TransportError
 from googleapiclient.errors import BatchError, HttpError
 
+from connectors.clock import utcnow
 from connectors.errors import ConnectorError, CursorExpired, Gone, OperatorFault, Reconnect, Refused, TryLater
 
 _RETRY_AT = re.compile(r"Retry after (\d{4}-\d\d-\d\dT[\d:.]+Z)")
@@ -94,12 +95,13 @@ _GRANT = {
 }
 
 
-def classify(error: BaseException) -> ConnectorError:
-    """What to do next about an exception of the client libraries."""
+def classify(error: BaseException, *, now: datetime | None = None) -> ConnectorError:
+    """What to do next about an exception of the client libraries. ``now`` (default: the real clock) is what a moment in
+    the answer is counted from."""
     if isinstance(error, ConnectorError):
         return error
     if isinstance(error, HttpError):
-        return from_answer(int(error.resp.status), error.content, dict(error.resp), str(error.reason or ""))
+        return from_answer(int(error.resp.status), error.content, dict(error.resp), str(error.reason or ""), now=now)
     if isinstance(error, RefreshError):
         return _from_refresh(error)
     if isinstance(error, TransportError):
@@ -115,11 +117,14 @@ def classify(error: BaseException) -> ConnectorError:
     return _line(f"malformed_{type(error).__name__.lower()}")
 
 
-def from_answer(status: int, content: bytes, headers: dict[str, str], message: str) -> ConnectorError:
+def from_answer(
+    status: int, content: bytes, headers: dict[str, str], message: str, *, now: datetime | None = None
+) -> ConnectorError:
     """What to do next about an answer that is no success."""
     body = _body(content)
     reason, text = _reason(body), str(body.get("message", message))
-    asked = max(_retry_after(headers), _retry_at(text))
+    now = now or utcnow()
+    asked = max(_retry_after(headers, now), _retry_at(text, now))
     if status in (403, 404) and not body:
         return _line("not_json", MINUTE)
     if reason == "forbidden" and "metadata scope" in text.lower():
@@ -223,17 +228,17 @@ def _reason(body: dict[str, Any]) -> str:
     return str(body.get("status", ""))
 
 
-def _retry_after(headers: dict[str, str]) -> float:
+def _retry_after(headers: dict[str, str], now: datetime) -> float:
     value = next((v for k, v in headers.items() if k.lower() == "retry-after"), "")
     if value.strip().isdigit():
         return min(float(value), LONGEST_WAIT)
     try:
-        return min(max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()), LONGEST_WAIT)
+        return min(max(0.0, (parsedate_to_datetime(value) - now).total_seconds()), LONGEST_WAIT)
     except (ValueError, TypeError, IndexError):
         return 0.0
 
 
-def _retry_at(text: str) -> float:
+def _retry_at(text: str, now: datetime) -> float:
     found = _RETRY_AT.search(text)
     if not found:
         return 0.0
@@ -241,4 +246,4 @@ def _retry_at(text: str) -> float:
         moment = datetime.fromisoformat(found.group(1).replace("Z", "+00:00"))
     except ValueError:
         return 0.0
-    return min(max(1.0, (moment - datetime.now(UTC)).total_seconds()), LONGEST_WAIT)
+    return min(max(1.0, (moment - now).total_seconds()), LONGEST_WAIT)

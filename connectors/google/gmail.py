@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -41,7 +40,7 @@ class GmailMailbox:
     def __init__(self, client: Client, own: Iterable[str] = ()) -> None:
         self._client = client
         self._own = {address.lower() for address in own}
-        self._batch = Batch(client, client.gmail)
+        self._batch = Batch(client, client.config.gmail_batch)
         self._labels: tuple[float, dict[str, str]] = (0.0, {})
 
     def pin(self) -> str:
@@ -213,9 +212,9 @@ class GmailMailbox:
         if not mine:
             return ()
         read_at, names = self._labels
-        if time.monotonic() - read_at > LABELS_FOR or any(label not in names for label in mine):
+        if self._client.clock.monotonic() - read_at > LABELS_FOR or any(label not in names for label in mine):
             names = dict.fromkeys(mine, "") | self._all_names()
-            self._labels = (time.monotonic(), names)
+            self._labels = (self._client.clock.monotonic(), names)
         return tuple(names[label] or label for label in mine)
 
     def _all_names(self) -> dict[str, str]:
