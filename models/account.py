@@ -18,13 +18,17 @@ from models.addresses import canonical
 from models.db import table
 from models.errors import Conflict, NotFound
 from models.fields import UtcDateTime, instant, json_dict, json_list, sealed
+from models.service_key import ServiceKey
 
 VISIBILITIES = ("full", "subject", "metadata")
 REFUSALS = ("reconnect", "blocked", "operator", "gone")
+NAMELESS = "mailbox:"
+"""Begins the ``subject`` of an account of which only the address is known."""
 
 
 class Account(SQLModel, table=True):
-    """A grant of a user's at a provider. ``subject`` is the provider's unchanging id of the person."""
+    """A grant of a user's at a provider. ``subject`` is the provider's unchanging id of the person, or ``mailbox:`` and the
+    address where nobody has told it yet. ``key_id``: a service account reads it, by its administrator's leave."""
 
     __table_args__ = (UniqueConstraint("provider", "subject"),)
     id: int | None = Field(default=None, primary_key=True)
@@ -36,6 +40,7 @@ class Account(SQLModel, table=True):
     capabilities: list[str] = json_list()
     missing: list[str] = json_list()
     sealed_grant: bytes = sealed()
+    key_id: int | None = Field(default=None, foreign_key="service_key.id", index=True)
     connected_at: datetime = instant()
     disconnected_at: datetime | None = instant(None)
     identity_at: datetime | None = instant(None)
@@ -238,10 +243,12 @@ def connect_account(
     visibility: str,
     now: datetime,
     expected_account_id: int | None = None,
+    key_id: int | None = None,
 ) -> Account:
     """Store a consent: a new account, or a known one whose grant is renewed. Its sources are found by the worker, which
-    is due at once. Raises Conflict for another mailbox than the one being reconnected, or another user's account."""
-    account = session.exec(select(Account).where(Account.provider == provider, Account.subject == subject)).first()
+    is due at once. ``key_id``: a service account's grant. Raises Conflict for another mailbox than the one being
+    reconnected, or another user's account."""
+    account = known_account(session, provider, subject, email)
     if expected_account_id is not None and (account is None or account.id != expected_account_id):
         meant = session.get(Account, expected_account_id)
         raise Conflict(
@@ -254,7 +261,9 @@ def connect_account(
         account = Account(
             user_id=user_id, provider=provider, subject=subject, email=email, visibility=visibility, connected_at=now
         )
-    account.email, account.sealed_grant = email, sealed_grant
+    if not subject.startswith(NAMELESS):
+        account.subject = subject
+    account.email, account.sealed_grant, account.key_id = email, sealed_grant, key_id
     account.capabilities, account.missing = sorted(capabilities), list(missing)
     if account.disconnected_at is not None:
         account.disconnected_at, account.connected_at = None, now
@@ -263,7 +272,21 @@ def connect_account(
     session.flush()
     set_own_addresses(session, account.id or 0, addresses)
     _due_directory(session, account.id or 0, now)
+    forget_unused_keys(session)
     return account
+
+
+def known_account(session: Session, provider: str, subject: str, email: str) -> Account | None:
+    """The account of a person: by who they are; by their address only where the one or the other side knows no more than
+    that, because an address may pass to somebody else."""
+    same = select(Account).where(Account.provider == provider)
+    found = session.exec(same.where(Account.subject == subject)).first()
+    if found is not None:
+        return found
+    by_address = same.where(Account.email == email).order_by(col(Account.disconnected_at).is_not(None), col(Account.id))
+    if not subject.startswith(NAMELESS):
+        by_address = by_address.where(col(Account.subject).startswith(NAMELESS, autoescape=True))
+    return session.exec(by_address).first()
 
 
 def set_own_addresses(session: Session, account_id: int, addresses: Iterable[str]) -> None:
@@ -295,11 +318,20 @@ def clear_refusal(account: Account) -> None:
 
 def disconnect_account(session: Session, account: Account, *, now: datetime) -> None:
     """Forget the grant and stop all work; what was logged stays on the deals."""
-    account.sealed_grant, account.disconnected_at = b"", now
+    account.sealed_grant, account.disconnected_at, account.key_id = b"", now, None
     for source in session.exec(select(Source).where(Source.account_id == account.id)):
         source.next_sync_at, source.lease_owner, source.lease_until = None, "", None
         session.add(source)
     session.add(account)
+    forget_unused_keys(session)
+
+
+def forget_unused_keys(session: Session) -> None:
+    """A service account's key goes with the last account that was connected with it."""
+    session.flush()
+    used = select(Account.key_id).where(col(Account.key_id).is_not(None))
+    for row in session.exec(select(ServiceKey).where(col(ServiceKey.id).not_in(used))):
+        session.delete(row)
 
 
 def _due_directory(session: Session, account_id: int, now: datetime) -> None:

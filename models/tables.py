@@ -4,6 +4,7 @@ from sqlmodel import SQLModel
 
 from models import (
     account,
+    channel,
     contact,
     deal,
     event,
@@ -11,11 +12,27 @@ from models import (
     interaction,
     ledger,
     pipeline,
+    service_key,
     setting,
     suggestion,
     user,
     webhook,
 )
 
-ROOMS = (account, contact, deal, event, idempotency, interaction, ledger, pipeline, setting, suggestion, user, webhook)
+ROOMS = (
+    account,
+    channel,
+    contact,
+    deal,
+    event,
+    idempotency,
+    interaction,
+    ledger,
+    pipeline,
+    service_key,
+    setting,
+    suggestion,
+    user,
+    webhook,
+)
 metadata = SQLModel.metadata

@@ -107,6 +107,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_table(
+        "service_key",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("provider", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("email", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("client_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("sealed_key", sa.LargeBinary(), nullable=False),
+        sa.Column("added_at", models.fields.UtcDateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("provider", "email"),
+    )
+    op.create_table(
         "team_setting",
         sa.Column("name", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("value", sa.JSON(), nullable=False),
@@ -145,6 +156,7 @@ def upgrade() -> None:
         sa.Column("capabilities", sa.JSON(), nullable=False),
         sa.Column("missing", sa.JSON(), nullable=False),
         sa.Column("sealed_grant", sa.LargeBinary(), nullable=False),
+        sa.Column("key_id", sa.Integer(), nullable=True),
         sa.Column("connected_at", models.fields.UtcDateTime(timezone=True), nullable=False),
         sa.Column("disconnected_at", models.fields.UtcDateTime(timezone=True), nullable=True),
         sa.Column("identity_at", models.fields.UtcDateTime(timezone=True), nullable=True),
@@ -156,6 +168,7 @@ def upgrade() -> None:
         sa.Column("throttled_until", models.fields.UtcDateTime(timezone=True), nullable=True),
         sa.Column("grant_owner", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("grant_until", models.fields.UtcDateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["key_id"], ["service_key.id"]),
         sa.ForeignKeyConstraint(
             ["user_id"],
             ["user.id"],
@@ -165,6 +178,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("account", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_account_email"), ["email"], unique=False)
+        batch_op.create_index(batch_op.f("ix_account_key_id"), ["key_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_account_user_id"), ["user_id"], unique=False)
 
     op.create_table(
@@ -660,6 +674,38 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_walk_source_id"), ["source_id"], unique=False)
 
     op.create_table(
+        "channel",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("source_id", sa.Integer(), nullable=True),
+        sa.Column("kind", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("channel_id", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+        sa.Column("resource_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("token_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("address", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("created_at", models.fields.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("opened_at", models.fields.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("expires_at", models.fields.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("renew_at", models.fields.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("stop_at", models.fields.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("last_message_at", models.fields.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("missed_at", models.fields.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("lease_owner", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("lease_until", models.fields.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("error", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("error_sentence", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("error_at", models.fields.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("sealed_grant", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(["source_id"], ["source.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("channel_id"),
+    )
+    with op.batch_alter_table("channel", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_channel_renew_at"), ["renew_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_channel_source_id"), ["source_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_channel_stop_at"), ["stop_at"], unique=False)
+
+    op.create_table(
         "ledger_hash",
         sa.Column("entry_id", sa.Integer(), nullable=False),
         sa.Column("hash", sa.LargeBinary(length=16), nullable=False),
@@ -678,6 +724,12 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_ledger_hash_hash"))
 
     op.drop_table("ledger_hash")
+    with op.batch_alter_table("channel", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_channel_stop_at"))
+        batch_op.drop_index(batch_op.f("ix_channel_source_id"))
+        batch_op.drop_index(batch_op.f("ix_channel_renew_at"))
+
+    op.drop_table("channel")
     with op.batch_alter_table("walk", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_walk_source_id"))
 
@@ -804,6 +856,7 @@ def downgrade() -> None:
     op.drop_table("api_key")
     with op.batch_alter_table("account", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_account_user_id"))
+        batch_op.drop_index(batch_op.f("ix_account_key_id"))
         batch_op.drop_index(batch_op.f("ix_account_email"))
 
     op.drop_table("account")
@@ -813,6 +866,7 @@ def downgrade() -> None:
     op.drop_table("user")
     op.drop_table("thread")
     op.drop_table("team_setting")
+    op.drop_table("service_key")
     op.drop_table("pipeline")
     with op.batch_alter_table("interaction", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_interaction_thread_id"))
