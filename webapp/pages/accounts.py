@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import json
+from hashlib import sha256
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from sqlmodel import Session, col, func, select
 
-from models.account import VISIBILITIES, Account, Source, disconnect_account, request_audit, request_sync
+from models.account import (
+    VISIBILITIES,
+    Account,
+    Source,
+    disconnect_account,
+    open_audits,
+    request_audit,
+    request_sync,
+)
 from models.errors import Forbidden, Invalid
 from models.ledger import LedgerEntry
 from webapp import present, timeline
@@ -111,6 +121,17 @@ def _account(session: Session, row: Account, me: Viewer, given: Deps) -> dict[st
         "provider_label": provider.label if provider else row.provider,
         "can_connect": bool(provider and provider.ready),
         "progress": _progress(session, row) if shown["walks"] else None,
+        "audit": _audit(session, row),
+    }
+
+
+def _audit(session: Session, row: Account) -> dict[str, Any]:
+    """What the last audit found, over all sources, and whether one is under way."""
+    sources = session.exec(select(Source).where(Source.account_id == row.id, Source.kind != "directory")).all()
+    return {
+        "found": sum(int(source.facts.get("found", 0)) for source in sources),
+        "vanished": sum(int(source.facts.get("vanished", 0)) for source in sources),
+        "under_way": session.exec(open_audits(source.id for source in sources)).first() is not None,
     }
 
 
@@ -130,20 +151,14 @@ def _progress(session: Session, row: Account) -> dict[str, int] | None:
 
 
 def _version(found: list[dict[str, Any]]) -> str:
-    """Changes with the state, the sums and the minute of the lag."""
+    """Changes with all that is shown; of the lag only with its minute. The same in every process."""
+    restless = ("lag_seconds", "synced_at", "seen", "ledger", "mine")
     parts = [
-        (
-            one["id"],
-            one["state"],
-            one["sentence"],
-            one["ledger"]["in_mailbox"],
-            one["ledger"]["owed"],
-            one["ledger"]["unopened"],
-            one["ledger"]["held"],
-            one["visibility"],
-            int((one["lag_seconds"] or 0) // 60),
-            bool(one["walks"]),
-        )
+        {
+            **{name: value for name, value in one.items() if name not in restless},
+            "sum": {name: value for name, value in one["ledger"].items() if name not in ("sources", "by_kind")},
+            "minutes": int((one["lag_seconds"] or 0) // 60),
+        }
         for one in found
     ]
-    return f"{abs(hash(str(parts))):x}"
+    return sha256(json.dumps(parts, default=str, sort_keys=True).encode()).hexdigest()[:16]

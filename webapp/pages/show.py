@@ -40,6 +40,8 @@ def _templates() -> Environment:
         "meaning": words.meaning,
         "size": words.size,
         "lag": words.lag,
+        "why": words.why,
+        "month": words.month,
     }
     made.globals["days_ago"] = pass_context(lambda context, at: words.days_ago(at, context["now"]))
     made.globals["url"] = url

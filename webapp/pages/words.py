@@ -17,6 +17,24 @@ MEANINGS = {
     "lost": "lost",
     "fridge": "put off until later",
 }
+REASONS = {
+    "no contact": "with nobody you know",
+    "machine mail": "written by machines",
+    "private event": "marked private",
+    "nobody on it": "with nobody on them",
+    "draft": "drafts",
+    "spam": "spam",
+    "trash": "in the bin",
+    "chat": "chats",
+    "thread": "goes on in a known conversation",
+    "address": "the address of a contact",
+    "address, no open deal then": "the address of a contact; no deal was open then",
+    "domain": "the domain of a company",
+    "older": "older than the first sync reaches",
+    "found by the audit": "found when it was compared",
+    "internal": "between colleagues",
+}
+"""The ledger's short reasons as a person would say them."""
 MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 
 
@@ -94,6 +112,17 @@ def initials(name: str | None) -> str:
 def meaning(word: str) -> str:
     """What a stage's meaning says."""
     return MEANINGS.get(word, word)
+
+
+def why(reason: str) -> str:
+    """A ledger entry's reason in words; one that is a sentence already stays."""
+    return REASONS.get(reason, reason) or "no reason noted"
+
+
+def month(value: str | None) -> str:
+    """``2026-11`` as Nov 2026."""
+    year, _, number = (value or "").partition("-")
+    return f"{MONTHS[int(number) - 1]} {year}" if number.isdigit() else "unknown"
 
 
 def size(octets: int | None) -> str:
