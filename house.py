@@ -84,6 +84,8 @@ def open_house(*, check: bool = True, **overrides: Any) -> House:
     """Read the settings, open the database and the keys. Raises SettingsError, StaleSchema, Unreachable, KeyringError."""
     chosen = setting_page.load(**overrides)
     _log_to_stderr(chosen)
+    for name in setting_page.unknown_names(**overrides):
+        log.warning("settings.unknown", name=name)
     url = chosen.resolved_database_url()
     embedded = url.startswith("sqlite")
     keys = load_keys(chosen.secret("secret_key"), chosen.secret_key_file, chosen.data_dir, generate=embedded)
@@ -287,6 +289,8 @@ def connect(
         token = token_file.read_text(encoding="utf-8").strip()
     except OSError as error:
         raise Invalid(f"Cannot read {token_file}: {error.strerror}.") from error
+    except UnicodeDecodeError:
+        raise Invalid(f"{token_file} holds no text; it should hold a refresh token.") from None
     if not token:
         raise Invalid(f"{token_file} is empty; it should hold a refresh token.")
     granted = chosen.adopt(token)

@@ -1,24 +1,30 @@
 """Every setting on one page: name, default, unit. From the environment (prefix ``DEALTRAIL_``) or ``.env``.
 
-Refused at start when wrong: :func:`load` raises :class:`SettingsError` with one sentence per fault. Secrets may
-also be read from a file (``DEALTRAIL_SECRET_KEY_FILE``, ``DEALTRAIL_GOOGLE_CLIENT_SECRET_FILE``, ...); they are masked
-when shown.
+Refused at start when wrong: :func:`load` raises :class:`SettingsError` with one sentence per fault. So is a name that is
+all but a setting's; other names with the prefix are told by :func:`unknown_names`. Secrets may also be read from a file
+(``DEALTRAIL_SECRET_KEY_FILE``, ``DEALTRAIL_GOOGLE_CLIENT_SECRET_FILE``, ...); they are masked when shown.
 """
 
 from __future__ import annotations
 
+import difflib
+import os
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, SettingsConfigDict
+
+PREFIX = "DEALTRAIL_"
 
 GOOGLE_API_ROOT = "https://gmail.googleapis.com"
 GOOGLE_CALENDAR_ROOT = "https://www.googleapis.com"
 GOOGLE_OAUTH_ROOT = "https://oauth2.googleapis.com"
 MICROSOFT_GRAPH_ROOT = "https://graph.microsoft.com/v1.0"
 MICROSOFT_LOGIN_ROOT = "https://login.microsoftonline.com"
+ALL_BUT = 0.85
+"""How like a setting's name (difflib's ratio) another must be to be taken for a slip of the pen."""
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -29,12 +35,14 @@ class SettingsError(Exception):
 class Settings(BaseSettings):
     """All of Dealtrail's settings. Durations are in seconds unless the name says otherwise."""
 
-    model_config = SettingsConfigDict(env_prefix="DEALTRAIL_", env_file=".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="ignore", frozen=True)
 
     # where things live
     data_dir: Path = Field(Path("data"), description="Folder of the embedded database, the generated key and exports.")
     database_url: str = Field("", description="SQLAlchemy URL. Empty: SQLite (WAL) under DATA_DIR.")
-    broker_url: str = Field("memory://", description="memory:// (in this process), redis://... or amqp://...")
+    broker_url: str = Field(
+        "memory://", description="memory:// (in this process), redis://..., unix://... or amqp://..."
+    )
     secret_key: SecretStr = Field(
         SecretStr(""),
         description="Seals tokens. Comma-separated: the first seals, the others still open (rotation). "
@@ -117,8 +125,15 @@ class Settings(BaseSettings):
     @field_validator("broker_url")
     @classmethod
     def _known_broker(cls, value: str) -> str:
-        if urlsplit(value).scheme not in ("memory", "redis", "rediss", "amqp", "amqps"):
-            raise ValueError("must start with memory://, redis:// or amqp://")
+        if urlsplit(value).scheme not in ("memory", "redis", "rediss", "unix", "amqp", "amqps"):
+            raise ValueError("must start with memory://, redis://, unix:// (Redis on a socket) or amqp://")
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, value: str) -> str:
+        if value and not value.startswith(("sqlite:///", "postgres://", "postgresql://", "postgresql+psycopg://")):
+            raise ValueError("must start with sqlite:///, or with postgresql:// and name a database")
         return value
 
     @model_validator(mode="after")
@@ -148,17 +163,40 @@ class Settings(BaseSettings):
         try:
             return path.read_text(encoding="utf-8").strip()
         except OSError as error:
-            raise SettingsError(f"DEALTRAIL_{name.upper()}_FILE: cannot read {path}: {error.strerror}.") from error
+            raise SettingsError(f"{PREFIX}{name.upper()}_FILE: cannot read {path}: {error.strerror}.") from error
+        except UnicodeDecodeError:
+            raise SettingsError(f"{PREFIX}{name.upper()}_FILE: {path} holds no text.") from None
 
 
 def load(**overrides: Any) -> Settings:
     """The settings of this process. Raises SettingsError naming each wrong one and what it must be."""
+    lines = [
+        f"{name} is no setting; did you mean {PREFIX}{meant.upper()}?"
+        for name in unknown_names(**overrides)
+        for meant in difflib.get_close_matches(_bare(name), Settings.model_fields, n=1, cutoff=ALL_BUT)
+    ]
     try:
-        return Settings(**overrides)
+        chosen = Settings(**overrides)
     except ValidationError as error:
-        lines = []
-        for fault in error.errors():
-            name = ".".join(str(part) for part in fault["loc"]).upper()
-            label = f"DEALTRAIL_{name}: " if name else ""
-            lines.append(f"{label}{fault['msg'].removeprefix('Value error, ')}.")
-        raise SettingsError("\n".join(lines)) from None
+        lines = [*(_sentence(fault) for fault in error.errors()), *lines]
+    else:
+        if not lines:
+            return chosen
+    raise SettingsError("\n".join(lines))
+
+
+def unknown_names(*, _env_file: Any = ".env", **_: Any) -> list[str]:
+    """The names in the environment and in ``.env`` that have the prefix and are no setting."""
+    written = DotEnvSettingsSource(Settings, env_file=_env_file, case_sensitive=True).env_vars
+    names = {name for name in (*os.environ, *written) if name.upper().startswith(PREFIX)}
+    return sorted(name for name in names if _bare(name) not in Settings.model_fields)
+
+
+def _bare(name: str) -> str:
+    return name[len(PREFIX) :].lower()
+
+
+def _sentence(fault: Any) -> str:
+    name = ".".join(str(part) for part in fault["loc"]).upper()
+    label = f"{PREFIX}{name}: " if name else ""
+    return f"{label}{fault['msg'].removeprefix('Value error, ')}."

@@ -14,7 +14,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine, event, insert
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 from sqlmodel import Session, SQLModel
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -37,10 +37,13 @@ class Database:
         self.url = url
         self.is_sqlite = url.startswith("sqlite")
         if self.is_sqlite:
-            path = url.removeprefix("sqlite:///")
-            if path and path != ":memory:":
-                Path(path).parent.mkdir(parents=True, exist_ok=True)
-        self.engine = _engine(url)
+            _make_folder(url)
+        try:
+            self.engine = _engine(url)
+        except ArgumentError as error:
+            raise Unreachable(
+                "DEALTRAIL_DATABASE_URL cannot be read; it is postgresql://user:password@host/name."
+            ) from error
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -59,38 +62,55 @@ class Database:
         self.engine.dispose()
 
     def migrate(self) -> None:
-        """Bring the schema up to date. Raises Unreachable."""
+        """Bring the schema up to date. Raises StaleSchema for one that this code does not know, Unreachable."""
+        self._known_version()
         with self._reaching():
             command.upgrade(_alembic(self.url), "head")
 
     def require_current(self) -> None:
         """Raise StaleSchema unless the schema is exactly the one this code was written for. Raises Unreachable."""
-        head = ScriptDirectory.from_config(_alembic(self.url)).get_current_head()
+        current, head = self._known_version(), ScriptDirectory.from_config(_alembic(self.url)).get_current_head()
+        if current != head:
+            raise StaleSchema(
+                f"The database is at version {current or 'none'}, {head} is needed. Run: dealtrail migrate"
+            )
+
+    def _known_version(self) -> str | None:
+        """The schema's version, None before the first. Raises StaleSchema for one that this code does not know."""
         with self._reaching(), self.engine.connect() as connection:
             current = MigrationContext.configure(connection).get_current_revision()
-        if current == head:
-            return
         known = {r.revision for r in ScriptDirectory.from_config(_alembic(self.url)).walk_revisions()}
         if current is not None and current not in known:
             raise StaleSchema(
                 f"The database is at version {current}, which this Dealtrail does not know: it was written by a newer "
                 "one. Install that version, or restore a backup."
             )
-        raise StaleSchema(f"The database is at version {current or 'none'}, {head} is needed. Run: dealtrail migrate")
+        return current
 
     @contextmanager
     def _reaching(self) -> Iterator[None]:
         try:
             yield
-        except OperationalError as error:
+        except DatabaseError as error:
+            if type(error) not in (DatabaseError, OperationalError):  # else a fault of ours, not of the way there
+                raise
             shown = self.engine.url.render_as_string(hide_password=True)
-            raise Unreachable(f"Cannot open the database {shown}: {str(error.orig).strip()}") from error
+            raise Unreachable(f"Cannot open the database {shown}: {' '.join(str(error.orig).split())}") from error
+
+
+def _make_folder(url: str) -> None:
+    path = Path(url.removeprefix("sqlite:///"))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Unreachable(f"Cannot make the folder {path.parent} for the database: {error.strerror}.") from error
 
 
 def _engine(url: str) -> Engine:
+    """Parameters are hidden: an error's text must not quote mail."""
     if not url.startswith("sqlite"):
-        return create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20)
-    engine = create_engine(url, pool_size=10, max_overflow=20)
+        return create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20, hide_parameters=True)
+    engine = create_engine(url, pool_size=10, max_overflow=20, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: Any) -> None:

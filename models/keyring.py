@@ -90,10 +90,21 @@ def load_keys(given: str, key_file: Path | None, data_dir: Path, *, generate: bo
     if given:
         return given.split(",")
     path = key_file or data_dir / "secret.key"
-    if path.exists():
-        return path.read_text(encoding="utf-8").split()
-    if key_file is not None or not generate:
-        raise KeyringError(f"No secret key: {path} does not exist. Set DEALTRAIL_SECRET_KEY, or create that file.")
+    try:
+        if path.exists():
+            return path.read_text(encoding="utf-8").split()
+        if generate and key_file is None:
+            return _generate(path)
+    except UnicodeDecodeError:
+        raise KeyringError(f"{path} holds no text. Write one key a line in it (openssl rand -hex 32).") from None
+    except OSError as error:
+        raise KeyringError(
+            f"The secret key cannot be kept in {path}: {error.strerror}. See DEALTRAIL_DATA_DIR."
+        ) from error
+    raise KeyringError(f"No secret key: {path} does not exist. Set DEALTRAIL_SECRET_KEY, or create that file.")
+
+
+def _generate(path: Path) -> list[str]:
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as stream:

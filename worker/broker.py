@@ -13,14 +13,12 @@ from models.errors import Invalid
 
 def build_broker(url: str) -> dramatiq.Broker:
     """The broker of a URL, set as the process's own: call it before ``worker.actors`` is imported. Raises Invalid for a
-    broker whose package is not installed."""
+    broker that is not there or whose package is not installed."""
     middleware: list[Any] = [AgeLimit(), TimeLimit(), ShutdownNotifications(), Retries(max_retries=0)]
     if url.startswith("memory"):
         broker: dramatiq.Broker = StubBroker(middleware=middleware)
-    elif url.startswith("redis"):
-        from dramatiq.brokers.redis import RedisBroker
-
-        broker = RedisBroker(url=url, middleware=middleware)
+    elif url.startswith(("redis", "unix")):
+        broker = _redis(url, middleware)
     else:
         try:
             from dramatiq.brokers.rabbitmq import RabbitmqBroker
@@ -30,6 +28,22 @@ def build_broker(url: str) -> dramatiq.Broker:
             ) from error
         broker = RabbitmqBroker(url=url, middleware=middleware)
     dramatiq.set_broker(broker)
+    return broker
+
+
+def _redis(url: str, middleware: list[Any]) -> dramatiq.Broker:
+    """Redis by TCP (redis://, rediss://) or by its socket (unix:///path); asked once, so that a wrong address is told at the
+    start and not by silence."""
+    from dramatiq.brokers.redis import RedisBroker
+    from redis import RedisError
+
+    try:
+        broker = RedisBroker(url=url, middleware=middleware)
+        broker.client.ping()
+    except (RedisError, ValueError) as error:
+        raise Invalid(
+            f"Redis does not answer ({str(error).rstrip('.')}). Start it, or correct DEALTRAIL_BROKER_URL."
+        ) from error
     return broker
 
 
