@@ -52,6 +52,11 @@ class GoogleConfig:
         return _checked(self.api_root) or "https://gmail.googleapis.com"
 
     @property
+    def gmail_batch(self) -> str:
+        """Where many Gmail reads go at once."""
+        return f"{self.gmail_root}/batch/gmail/v1"
+
+    @property
     def calendar_root(self) -> str:
         return _checked(self.api_root) or "https://www.googleapis.com"
 

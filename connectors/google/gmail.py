@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 from connectors.base import Hits
 from connectors.errors import ConnectorError, CursorExpired, Gone, Refused, TryLater
@@ -23,6 +25,8 @@ LABELS_FOR = 600.0
 NOT_MAIL = "-in:drafts -in:chats"
 THREAD_PAYS = 3
 """Wanted messages of one thread from which on reading the whole thread is cheaper (40 units against 20 each)."""
+ANY_ID = "any-id"
+"""Stands for the id in the pattern of a request."""
 SYSTEM_PLACES: tuple[tuple[str, Place], ...] = (
     ("DRAFT", "draft"),
     ("SPAM", "spam"),
@@ -122,8 +126,11 @@ class GmailMailbox:
         messages = self._client.hold("messages", lambda: self._client.gmail().users().messages())
         quota_user = self._client.quota_user or None
 
+        def pattern() -> Any:
+            return messages.get(userId="me", id=ANY_ID, format=style, quotaUser=quota_user)
+
         def request(key: str) -> Any:
-            return lambda: messages.get(userId="me", id=key, format=style, quotaUser=quota_user)
+            return lambda: _alike(self._client.hold(f"get {style}", pattern), key)
 
         wanted = list(dict.fromkeys(ids))
         if not wanted:
@@ -138,8 +145,11 @@ class GmailMailbox:
         resource = self._client.hold("threads", lambda: self._client.gmail().users().threads())
         quota_user = self._client.quota_user or None
 
+        def pattern() -> Any:
+            return resource.get(userId="me", id=ANY_ID, format="full", quotaUser=quota_user)
+
         def request(key: str) -> Any:
-            return lambda: resource.get(userId="me", id=key, format="full", quotaUser=quota_user)
+            return lambda: _alike(self._client.hold("get thread", pattern), key)
 
         answers = self._batch.read({key: request(key) for key in threads}, units=self._cost("thread"))
         messages: dict[str, dict[str, Any] | Unreadable] = {}
@@ -250,6 +260,13 @@ class GmailMailbox:
 
     def _cost(self, what: str) -> int:
         return self._client.config.costs[what]
+
+
+def _alike(pattern: Any, key: str) -> Any:
+    """The request of a pattern for another id: having the library build each anew costs a tenth of a millisecond."""
+    made = copy.copy(pattern)
+    made.uri = pattern.uri.replace(ANY_ID, quote(key, safe=""))
+    return made
 
 
 def _fates(history: Sequence[Any]) -> dict[str, str]:
