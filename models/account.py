@@ -15,6 +15,7 @@ from sqlalchemy import bindparam, case, update
 from sqlmodel import Field, Session, SQLModel, UniqueConstraint, col, or_, select
 
 from models.addresses import canonical
+from models.channel import end_channels
 from models.db import table
 from models.errors import Conflict, NotFound
 from models.fields import UtcDateTime, instant, json_dict, json_list, sealed
@@ -317,9 +318,12 @@ def clear_refusal(account: Account) -> None:
 
 
 def disconnect_account(session: Session, account: Account, *, now: datetime) -> None:
-    """Forget the grant and stop all work; what was logged stays on the deals."""
+    """Forget the grant and stop all work; what was logged stays on the deals. Doorbells at the provider keep the grant for
+    the one call that stops them."""
+    sources = session.exec(select(Source).where(Source.account_id == account.id)).all()
+    end_channels(session, [source.id for source in sources], now=now, sealed_grant=account.sealed_grant)
     account.sealed_grant, account.disconnected_at, account.key_id = b"", now, None
-    for source in session.exec(select(Source).where(Source.account_id == account.id)):
+    for source in sources:
         source.next_sync_at, source.lease_owner, source.lease_until = None, "", None
         session.add(source)
     session.add(account)

@@ -1,0 +1,211 @@
+"""Doorbells at the providers: a Gmail ``watch``, a calendar's push channel, and whoever empties the queue they ring in.
+
+A doorbell is never more than that: it may be lost, doubled, early, forged or silent (provider-contract 0.10). What it says
+is never believed; it makes a source due (``models.doorbell``), and the cursor stays the only truth.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import update
+from sqlmodel import Field, Session, SQLModel, col, select
+
+from models.db import table
+from models.fields import instant, sealed
+
+NO_LEASE = {"lease_owner": "", "lease_until": None}
+
+
+class Channel(SQLModel, table=True):
+    """One doorbell. ``kind``: ``gmail`` (a watch, ``address`` is its topic), ``calendar`` (a channel, ``address`` is where it
+    posts to), ``reader`` (of the subscription ``address``; it belongs to no source).
+
+    Due for renewal at ``renew_at``, to be stopped at ``stop_at``, under a lease. A calendar's next channel is opened before
+    this one is stopped, so a source may have two. ``token_hash``: SHA-256 of the secret that its messages carry.
+    ``sealed_grant``: the account's last grant, kept for the one call that stops the channel after a disconnection."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    source_id: int | None = Field(default=None, foreign_key="source.id", index=True, ondelete="CASCADE")
+    kind: str
+    channel_id: str | None = Field(default=None, unique=True)
+    resource_id: str = ""
+    token_hash: bytes = sealed()
+    address: str = ""
+    created_at: datetime = instant()
+    opened_at: datetime | None = instant(None)
+    expires_at: datetime | None = instant(None)
+    renew_at: datetime | None = instant(None, index=True)
+    stop_at: datetime | None = instant(None, index=True)
+    last_message_at: datetime | None = instant(None)
+    missed_at: datetime | None = instant(None)
+    lease_owner: str = ""
+    lease_until: datetime | None = instant(None)
+    failures: int = 0
+    error: str = ""
+    error_sentence: str = ""
+    error_at: datetime | None = instant(None)
+    sealed_grant: bytes = sealed()
+
+
+def add_channel(session: Session, source_id: int, kind: str, *, now: datetime) -> Channel:
+    """A doorbell that is wanted: due to be opened at once."""
+    channel = Channel(source_id=source_id, kind=kind, created_at=now, renew_at=now)
+    session.add(channel)
+    return channel
+
+
+def end_channels(
+    session: Session, source_ids: Iterable[int | None], *, now: datetime, sealed_grant: bytes = b""
+) -> None:
+    """Have the doorbells of these sources stopped. ``sealed_grant``: what to stop them with, when the account forgets its
+    own. One that was never opened is simply forgotten."""
+    for channel in session.exec(select(Channel).where(col(Channel.source_id).in_(list(source_ids)))).all():
+        if channel.opened_at is None:
+            session.delete(channel)
+            continue
+        channel.stop_at, channel.renew_at, channel.failures = channel.stop_at or now, None, 0
+        channel.sealed_grant = sealed_grant or channel.sealed_grant
+        session.add(channel)
+
+
+def prepare_channel(
+    session: Session, channel: Channel, owner: str, *, channel_id: str, token_hash: bytes, address: str, now: datetime
+) -> int:
+    """The row of a calendar's next channel, written before the provider is asked: its first message may come before the
+    answer. Earlier ones that were never opened go. The new row's id."""
+    for other in session.exec(_never_opened(channel)).all():
+        session.delete(other)
+    row = Channel(
+        source_id=channel.source_id,
+        kind=channel.kind,
+        channel_id=channel_id,
+        token_hash=token_hash,
+        address=address,
+        created_at=now,
+        lease_owner=owner,
+        lease_until=channel.lease_until,
+    )
+    session.add(row)
+    session.flush()
+    return row.id or 0
+
+
+def channel_opened(
+    session: Session,
+    channel_id: int,
+    *,
+    opened_at: datetime,
+    expires_at: datetime,
+    renew_at: datetime,
+    address: str,
+    resource_id: str = "",
+) -> None:
+    """The provider rings from now on. ``opened_at``: just before it was asked to."""
+    session.connection().execute(
+        update(table(Channel))
+        .where(table(Channel).c.id == channel_id)
+        .values(
+            opened_at=opened_at,
+            expires_at=expires_at,
+            renew_at=renew_at,
+            address=address,
+            resource_id=resource_id,
+            failures=0,
+            error="",
+            error_sentence="",
+            error_at=None,
+            **NO_LEASE,
+        )
+    )
+
+
+def replace_channel(session: Session, channel: Channel, *, stop_at: datetime) -> None:
+    """Another one rings now: stop this one a little later, so that nothing falls between the two."""
+    row = session.get(Channel, channel.id)
+    if row is None:
+        return
+    if row.opened_at is None:
+        session.delete(row)
+        return
+    row.stop_at, row.renew_at, row.lease_owner, row.lease_until = stop_at, None, "", None
+    session.add(row)
+
+
+def channel_failed(
+    session: Session, channel_id: int, owner: str, *, code: str, sentence: str, again_at: datetime, now: datetime
+) -> None:
+    """A call went wrong: shown on the row, tried again at ``again_at``."""
+    row = session.get(Channel, channel_id)
+    if row is None or row.lease_owner != owner:
+        return
+    row.failures += 1
+    row.error, row.error_sentence, row.error_at = code, sentence, now
+    row.lease_owner, row.lease_until = "", None
+    if row.stop_at is not None:
+        row.stop_at = again_at
+    else:
+        row.renew_at = again_at
+    session.add(row)
+
+
+def forget_channel(session: Session, channel_id: int) -> None:
+    """It rings no more, and neither does its row."""
+    row = session.get(Channel, channel_id)
+    if row is not None:
+        session.delete(row)
+
+
+# ---- the reader of a subscription
+
+
+def hold_reader(session: Session, subscription: str, owner: str, *, now: datetime, seconds: float) -> bool:
+    """Take or keep the one lease under which a subscription is read. False: another process reads it."""
+    channels = table(Channel)
+    name = f"reader:{subscription}"
+    if session.exec(select(Channel.id).where(Channel.channel_id == name)).first() is None:
+        session.add(Channel(kind="reader", channel_id=name, address=subscription, created_at=now))
+        session.flush()
+    free = (channels.c.lease_owner.in_(("", owner))) | (channels.c.lease_until <= now)
+    won = session.connection().execute(
+        update(channels)
+        .where(channels.c.channel_id == name, free)
+        .values(lease_owner=owner, lease_until=now + timedelta(seconds=seconds))
+    )
+    return won.rowcount == 1
+
+
+def reader_of(session: Session, subscription: str) -> Channel | None:
+    """The reader's row: ``opened_at`` is when it last got an answer, ``error`` what is wrong with it."""
+    return session.exec(select(Channel).where(Channel.channel_id == f"reader:{subscription}")).first()
+
+
+def reader_went(session: Session, subscription: str, *, now: datetime, code: str = "", sentence: str = "") -> None:
+    """How the last look into the subscription went."""
+    row = reader_of(session, subscription)
+    if row is None:
+        return
+    if not code:
+        row.opened_at = now
+    row.failures = row.failures + 1 if code else 0
+    row.error, row.error_sentence, row.error_at = code, sentence, now if code else None
+    session.add(row)
+
+
+def free_reader(session: Session, subscription: str, owner: str) -> None:
+    """Let another process read."""
+    channels = table(Channel)
+    session.connection().execute(
+        update(channels)
+        .where(channels.c.channel_id == f"reader:{subscription}", channels.c.lease_owner == owner)
+        .values(**NO_LEASE)
+    )
+
+
+def _never_opened(channel: Channel) -> Any:
+    return select(Channel).where(
+        Channel.source_id == channel.source_id,
+        Channel.kind == channel.kind,
+        col(Channel.opened_at).is_(None),
+        Channel.id != channel.id,
+    )

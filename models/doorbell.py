@@ -1,0 +1,152 @@
+"""Who rings, and what that does: a source becomes due a moment later, whatever else the message said."""
+
+import hashlib
+import hmac
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import and_, bindparam, case, or_, update
+from sqlmodel import Session, col, select
+
+from models.account import Account, Source, lease_owner
+from models.channel import Channel
+from models.db import Database, table
+from models.fields import UtcDateTime
+
+REST = {"gmail": timedelta(seconds=2), "calendar": timedelta(seconds=3)}
+"""How long further rings are gathered before a source is looked at (provider-contract 2.4: 2 to 5 s for a calendar)."""
+FRESH = timedelta(seconds=20)
+"""How exactly ``Channel.last_message_at`` is kept: a ring within this time of the last writes nothing."""
+
+
+def hear(
+    db: Database,
+    *,
+    kind: str,
+    source_ids: Collection[int],
+    channel_ids: Collection[int] = (),
+    now: datetime,
+    wake: bool = True,
+) -> int:
+    """A doorbell rang for these sources; how many rows were written. Looks without a lock first, so that a hundred rings
+    in a second write once. A source under a lease is due again the moment that it is released: one more run, however
+    often it rings meanwhile."""
+    soon = now + REST[kind]
+    with db.read() as session:
+        asleep = list(session.exec(select(Source.id).where(_asleep(source_ids, now, soon)))) if wake else []
+        unheard = list(session.exec(select(Channel.id).where(_unheard(channel_ids, now))))
+    if not asleep and not unheard:
+        return 0
+    with db.write() as session:
+        return _wake(session, asleep, now, soon) + _mark(session, unheard, now)
+
+
+def sources_of_mailbox(session: Session, provider: str, email: str) -> list[int]:
+    """The mail sources of the connected accounts with this address (case does not matter); empty when nobody has it."""
+    found = session.exec(
+        select(Source.id)
+        .join(Account, col(Account.id) == Source.account_id)
+        .where(
+            Account.provider == provider,
+            Account.email == email.strip().lower(),
+            Source.kind == "mail",
+            col(Account.disconnected_at).is_(None),
+        )
+    )
+    return [source_id for source_id in found.all() if source_id is not None]
+
+
+def channels_of(session: Session, source_ids: Collection[int], kind: str) -> list[int]:
+    """The doorbells of these sources."""
+    found = session.exec(select(Channel.id).where(col(Channel.source_id).in_(list(source_ids)), Channel.kind == kind))
+    return [channel_id for channel_id in found.all() if channel_id is not None]
+
+
+def channel_for(session: Session, channel_id: str, token: str, resource_id: str) -> Channel | None:
+    """The calendar channel that a message belongs to; None when id, secret or resource is not the one we know. The secret
+    is compared in constant time, also where there is no such channel."""
+    row = session.exec(select(Channel).where(Channel.channel_id == channel_id, Channel.kind == "calendar")).first()
+    kept = row.token_hash if row is not None else b"\x00" * 32
+    same = hmac.compare_digest(hash_of(token), kept)
+    if row is None or not same or (row.resource_id and row.resource_id != resource_id):
+        return None
+    return row
+
+
+def hash_of(token: str) -> bytes:
+    """What is stored of a channel's secret (256 random bits, so that a plain SHA-256 gives nothing away)."""
+    return hashlib.sha256(token.encode("utf-8", "replace")).digest()
+
+
+def claim_due_channels(session: Session, *, now: datetime, seconds: float, limit: int) -> list[tuple[int, str]]:
+    """Lease the doorbells that are to be opened, renewed or stopped: (id, owner) of each one won."""
+    channels = table(Channel)
+    won = []
+    for channel_id in session.exec(due_channels(now).limit(limit)).all():
+        owner = lease_owner()
+        claimed = session.connection().execute(
+            update(channels)
+            .where(channels.c.id == channel_id, _free(now))
+            .values(lease_owner=owner, lease_until=now + timedelta(seconds=seconds))
+        )
+        if claimed.rowcount == 1:
+            won.append((channel_id, owner))
+    return won
+
+
+def due_channels(now: datetime) -> Any:
+    """The ids of the doorbells that may be claimed now. A refused or throttled account is left in peace."""
+    able = and_(
+        col(Account.disconnected_at).is_(None),
+        col(Account.refused) == "",
+        or_(col(Account.throttled_until).is_(None), col(Account.throttled_until) <= now),
+    )
+    renew = and_(col(Channel.stop_at).is_(None), col(Channel.renew_at) <= now, able)
+    return (
+        select(Channel.id)
+        .join(Source, col(Source.id) == Channel.source_id)
+        .join(Account, col(Account.id) == Source.account_id)
+        .where(_free(now), or_(col(Channel.stop_at) <= now, renew))
+        .order_by(col(Channel.id))
+    )
+
+
+def _free(now: datetime) -> Any:
+    channels = table(Channel)
+    return or_(channels.c.lease_until.is_(None), channels.c.lease_until <= now)
+
+
+def _asleep(source_ids: Collection[int], now: datetime, soon: datetime) -> Any:
+    """Which of these would otherwise not be looked at by ``soon``."""
+    sources = table(Source)
+    held = sources.c.lease_until > now
+    free = or_(sources.c.lease_until.is_(None), sources.c.lease_until <= now)
+    return and_(
+        sources.c.id.in_(list(source_ids)),
+        or_(and_(held, sources.c.next_sync_at > now), and_(free, sources.c.next_sync_at > soon)),
+    )
+
+
+def _wake(session: Session, source_ids: Collection[int | None], now: datetime, soon: datetime) -> int:
+    sources = table(Source)
+    held = sources.c.lease_until > now
+    ids = [source_id for source_id in source_ids if source_id is not None]
+    at = case((held, bindparam("at_once", now, UtcDateTime)), else_=bindparam("soon", soon, UtcDateTime))
+    done = session.connection().execute(update(sources).where(_asleep(ids, now, soon)).values(next_sync_at=at))
+    return done.rowcount
+
+
+def _unheard(channel_ids: Collection[int | None], now: datetime) -> Any:
+    channels = table(Channel)
+    before = now - FRESH
+    return and_(
+        channels.c.id.in_([one for one in channel_ids if one is not None]),
+        or_(channels.c.last_message_at.is_(None), channels.c.last_message_at < before),
+    )
+
+
+def _mark(session: Session, channel_ids: Collection[int | None], now: datetime) -> int:
+    channels = table(Channel)
+    done = session.connection().execute(update(channels).where(_unheard(channel_ids, now)).values(last_message_at=now))
+    return done.rowcount
