@@ -31,7 +31,7 @@ from models.ledger import LedgerEntry
 from models.setting import set_team_setting
 from models.user import add_user
 
-LONG_AGO = datetime(1990, 1, 1, tzinfo=UTC)
+LONG_AGO = datetime(1970, 1, 2, tzinfo=UTC)
 FAST = 60_000_000
 
 

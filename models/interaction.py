@@ -110,8 +110,8 @@ class Link(SQLModel, table=True):
 
 
 class Held(SQLModel, table=True):
-    """An interaction that waits for a person to say which deal. ``candidates``: [{deal_id, score, reasons[]}], best first.
-    ``state``: open | chosen | none."""
+    """An interaction that waits for a person to say which deal. ``candidates``: [{deal_id, score, reasons[], sure?}], best
+    first; a ``sure`` one is no part of the question (another customer's only deal). ``state``: open | chosen | none."""
 
     id: int | None = Field(default=None, primary_key=True)
     interaction_id: int = Field(foreign_key="interaction.id", unique=True, ondelete="CASCADE")

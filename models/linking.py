@@ -13,10 +13,13 @@ from models.interaction import Choice, Copy, Held, Interaction, InteractionConta
 from models.ledger import LedgerEntry
 from models.privacy import sights
 
+REASONS = {"person": "chosen by hand", "thread": "same conversation as one chosen by hand"}
+
 
 def choose_deal(session: Session, held: Held, deal_id: int, *, user_id: int, now: datetime) -> Link:
-    """A person says which deal a held interaction belongs to. The thread and the contacts learn it, and what else is held
-    of the same thread follows. Raises Conflict, NotFound."""
+    """A person says which deal a held interaction belongs to. It also stands on the deals of other customers on it about
+    which there was no question. The thread and the contacts learn it, and what else is held of the same thread follows.
+    Raises Conflict, NotFound."""
     lock(session, held)
     if held.state != "open":
         raise Conflict("This item was decided already.")
@@ -24,12 +27,20 @@ def choose_deal(session: Session, held: Held, deal_id: int, *, user_id: int, now
     interaction = _interaction(session, held.interaction_id)
     _settle(session, held, interaction, state="chosen", outcome="logged", user_id=user_id, now=now)
     link = put_on_deal(session, interaction, deal, rule="person", user_id=user_id, now=now)
+    _put_where_sure(session, held, interaction, deal_id, now)
     _teach(session, interaction, deal, user_id=user_id, now=now)
     for other in _held_alike(session, held, interaction):
         sibling = _interaction(session, other.interaction_id)
         _settle(session, other, sibling, state="chosen", outcome="logged", user_id=user_id, now=now)
         put_on_deal(session, sibling, deal, rule="thread", user_id=user_id, now=now)
     return link
+
+
+def _put_where_sure(session: Session, held: Held, interaction: Interaction, chosen: int, now: datetime) -> None:
+    for candidate in held.candidates:
+        deal = session.get(Deal, candidate["deal_id"]) if candidate.get("sure") else None
+        if deal is not None and deal.id != chosen:
+            put_on_deal(session, interaction, deal, rule=candidate["rule"], user_id=None, now=now)
 
 
 def choose_none(session: Session, held: Held, *, user_id: int, now: datetime) -> None:
@@ -94,7 +105,7 @@ def put_on_deal(
 ) -> Link:
     """Link by a person's word (again, if it was taken off before), to the stage in which the deal stood at that time."""
     link = session.exec(select(Link).where(Link.interaction_id == interaction.id, Link.deal_id == deal.id)).first()
-    why = "chosen by hand" if rule == "person" else "same conversation as one chosen by hand"
+    why = REASONS.get(rule, "the only deal of another customer on it")
     link = link or Link(interaction_id=interaction.id or 0, deal_id=deal.id or 0, rule=rule, made_at=now)
     link.rule, link.score, link.reasons, link.removed_at = rule, 1.0, [why], None
     link.stage_id, link.made_by, link.made_at = stage_at(session, deal, interaction.occurred_at), user_id, now

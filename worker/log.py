@@ -293,14 +293,20 @@ def held_row(work: Logging, case: Case) -> dict[str, Any]:
         "interaction_id": case.interaction_id,
         "account_id": work.account.id,
         "user_id": work.account.user_id,
-        "candidates": [
-            {"deal_id": link.deal_id, "score": link.score, "rule": link.rule, "reasons": list(link.reasons)}
-            for link in case.decision.candidates
-        ],
+        "candidates": candidate_rows(case.decision),
         "reason": case.decision.reason,
         "state": "open",
         "created_at": work.now,
     }
+
+
+def candidate_rows(decision: Decision) -> list[dict[str, Any]]:
+    """The deals among which a person chooses, as they are kept with the question."""
+    return [
+        {"deal_id": link.deal_id, "score": link.score, "rule": link.rule, "reasons": list(link.reasons)}
+        | ({"sure": True} if link.sure else {})
+        for link in decision.candidates
+    ]
 
 
 def release_held(session: Session, interaction_ids: Iterable[int], now: datetime) -> None:

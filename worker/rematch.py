@@ -4,6 +4,7 @@ decided stays. The answer is the one that it would have been, had the people and
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -19,7 +20,7 @@ from models.ledger import LedgerEntry
 from models.linking import interaction_payload
 from worker import book as books
 from worker import match, view
-from worker.log import HISTORY_GRACE, release_held
+from worker.log import HISTORY_GRACE, candidate_rows, release_held
 
 PAGE = 200
 
@@ -40,24 +41,47 @@ def rematch(db: Database, now: datetime) -> int:
             return 0
         views = {row.id or 0: view.of_stored(row) for row in rows}
         book = books.load(session, list(views.values()))
-        placed = _placed(session, list(views))
+        standing, decided = _standing(session, list(views))
         for row in rows:
             row.rematch_at = None
             session.add(row)
             decision = match.decide(views[row.id or 0], book)
             _know(session, row, decision, book)
-            if (row.id or 0) not in placed:
-                _place(session, row, decision, now)
+            if (row.id or 0) in decided:
+                continue
+            if (row.id or 0) in standing:
+                decision = _for_others(decision, standing[row.id or 0], book)
+            _place(session, row, decision, now)
         return len(rows)
 
 
-def _placed(session: Session, ids: list[int]) -> set[int]:
-    """Those that stand on a deal already, or that a person took off one or sent to none."""
-    linked = set(session.exec(select(Link.interaction_id).where(col(Link.interaction_id).in_(ids))).all())
-    decided = session.exec(
-        select(Held.interaction_id).where(col(Held.interaction_id).in_(ids), Held.state != "open")
-    ).all()
-    return linked | set(decided)
+def _standing(session: Session, ids: list[int]) -> tuple[dict[int, set[int]], set[int]]:
+    """The deals on which they stand already by rule; and those about which a person decided (put on a deal, taken off one,
+    or sent to none)."""
+    standing: dict[int, set[int]] = {}
+    decided = set(
+        session.exec(select(Held.interaction_id).where(col(Held.interaction_id).in_(ids), Held.state != "open")).all()
+    )
+    for link in session.exec(select(Link).where(col(Link.interaction_id).in_(ids))):
+        standing.setdefault(link.interaction_id, set()).add(link.deal_id)
+        if link.removed_at is not None or link.made_by is not None:
+            decided.add(link.interaction_id)
+    return standing, decided
+
+
+def _for_others(decision: match.Decision, standing: set[int], book: books.Book) -> match.Decision:
+    """What is new about an item that stands on deals already: the deals of other customers on it. It raises no question."""
+    here = [book.deals[key] for key in standing if key in book.deals]
+    firms = {deal.company_id for deal in here} - {None}
+    people = {contact_id for deal in here for contact_id in deal.roles}
+    new = tuple(
+        link
+        for link in decision.links
+        if link.deal_id not in standing
+        and book.deals[link.deal_id].company_id not in firms
+        and people.isdisjoint(book.deals[link.deal_id].roles)
+    )
+    return replace(decision, outcome="logged", links=new, candidates=())
 
 
 def _know(session: Session, row: Interaction, decision: match.Decision, book: books.Book) -> None:
@@ -89,10 +113,7 @@ def _place(session: Session, row: Interaction, decision: match.Decision, now: da
 
 def _ask(session: Session, row: Interaction, held: Held | None, decision: match.Decision, now: datetime) -> None:
     """Several deals fit: the owner of the oldest copy is asked, or shown the candidates of today."""
-    candidates = [
-        {"deal_id": c.deal_id, "score": c.score, "rule": c.rule, "reasons": list(c.reasons)}
-        for c in decision.candidates
-    ]
+    candidates = candidate_rows(decision)
     if held is not None:
         held.candidates, held.reason = candidates, decision.reason
         session.add(held)

@@ -115,12 +115,14 @@ def _held_case(session: Session, row: Held, viewer: Viewer) -> dict[str, Any]:
     candidates = shown[0]["candidates"] if shown else []
     deals = present.by_id(session, Deal, [one["deal_id"] for one in candidates])
     facts = {deal["id"]: deal for deal in present.deals(session, list(deals.values()))}
+    told = [one | {"facts": facts[one["deal_id"]]} for one in candidates if one["deal_id"] in facts]
     return {
         "key": f"h{row.id}",
         "kind": "held",
         "held": shown[0],
         "mails": present.interactions(session, ordered, viewer, whole=True),
-        "candidates": [one | {"facts": facts[one["deal_id"]]} for one in candidates if one["deal_id"] in facts][:5],
+        "candidates": [one for one in told if not one.get("sure")][:5],
+        "also_on": [one["deal"] for one in told if one.get("sure")],
         "elsewhere": open_deals(session, but=set(facts)),
     }
 
