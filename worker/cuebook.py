@@ -11,7 +11,7 @@ from __future__ import annotations
 import importlib
 import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -22,6 +22,7 @@ from worker.sentences import fold_accents
 FOLDER = Path(__file__).parent / "cues"
 GUARDS = ("negation", "condition", "hedge", "other", "future", "sarcasm", "yet", "harmless", "asking")
 """``harmless`` wordings are taken out before the others are looked for; ``asking``: how a clause that asks begins."""
+SIDES = ("them", "us", "robot")
 _NAME = re.compile(r"\{([a-z_]+)\}")
 
 
@@ -53,14 +54,43 @@ class Language:
     common: frozenset[str]
     solo: frozenset[str]
     cues: tuple[Cue, ...]
+    sides: dict[str, Index]
     guards: dict[str, re.Pattern[str]]
     wake: dict[str, Any]
     files: dict[str, tuple[str, ...]]
 
-    def candidates(self, folded: str, side: str) -> list[Cue]:
-        """The cues of a side that can match at all, by a substring test."""
-        seen: dict[str, bool] = {}
-        return [cue for cue in self.cues if cue.rule.side in (side, "both") and _possible(cue, folded, seen)]
+    def candidates(self, text: str, letters: frozenset[str], side: str) -> list[Cue]:
+        """The cues of a side that can match a folded text at all. ``letters``: its ``threes``."""
+        return self.sides[side].candidates(text, letters)
+
+
+class Index:
+    """The cues of one side, found by the literals of which one must stand in a text: those are looked up by their first
+    three letters, so that a sentence is compared with few of some hundred wordings."""
+
+    def __init__(self, cues: Sequence[Cue]) -> None:
+        self._cues = cues
+        self._always = [number for number, cue in enumerate(cues) if not cue.literals]
+        self._short: list[tuple[int, str]] = []
+        self._by_three: dict[str, list[tuple[int, str]]] = {}
+        for number, cue in enumerate(cues):
+            for literal in cue.literals:
+                place = self._by_three.setdefault(literal[:3], []) if len(literal) >= 3 else self._short
+                place.append((number, literal))
+        self._threes = frozenset(self._by_three)
+
+    def candidates(self, text: str, letters: frozenset[str]) -> list[Cue]:
+        """In the order of the file."""
+        found = set(self._always)
+        found.update(number for number, literal in self._short if literal in text)
+        for three in self._threes & letters:
+            found.update(number for number, literal in self._by_three[three] if literal in text)
+        return [self._cues[number] for number in sorted(found)]
+
+
+def threes(text: str) -> frozenset[str]:
+    """Every three characters that follow one another in a text."""
+    return frozenset([text[at : at + 3] for at in range(len(text) - 2)])
 
 
 @cache
@@ -97,17 +127,6 @@ def file_names(kind: str) -> re.Pattern[str]:
     return re.compile("|".join(parts))
 
 
-def _possible(cue: Cue, folded: str, seen: dict[str, bool]) -> bool:
-    if not cue.literals:
-        return True
-    for literal in cue.literals:
-        if literal not in seen:
-            seen[literal] = literal in folded
-        if seen[literal]:
-            return True
-    return False
-
-
 def _rule(name: str, row: dict[str, Any]) -> Rule:
     guards = tuple(row.get("guards", ()))
     unknown = [guard for guard in guards if guard not in (*GUARDS, "question")]
@@ -142,6 +161,7 @@ def _language(path: Path) -> Language:
         common=frozenset(fold_accents(head.get("common", "")).split()),
         solo=frozenset(fold_accents(head.get("solo", "")).split()),
         cues=tuple(cues),
+        sides={side: Index([cue for cue in cues if cue.rule.side in (side, "both")]) for side in SIDES},
         guards={name: _any(data["guards"].get(name, ""), words, spaced, path.name) for name in GUARDS},
         wake=data.get("wake", {}),
         files={kind: tuple(map(fold_accents, _lines(block))) for kind, block in data.get("files", {}).items()},

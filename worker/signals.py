@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from worker.cuebook import Cue, Language, Rule, rules, spoken
+from worker.cuebook import Cue, Language, Rule, rules, spoken, threes
 from worker.offers import offer_signals
 from worker.sentences import Sentence, fold, split
 from worker.timeline_view import Line, Signal
@@ -46,8 +46,9 @@ def read(line: Line, *, deal_name: str = "") -> tuple[Signal, ...]:
     folded = fold(plain)
     sentences = split(plain, folded)
     words = _WORD.findall(folded)
+    lettered = [(sentence, threes(sentence.text)) for sentence in sentences]
     for language in spoken(words, folded):
-        found += _in_language(line, language, side, folded, sentences)
+        found += _in_language(line, language, side, lettered)
     if side == "us" and line.kind == "email":
         found = offer_signals(line, sentences, found)
     if side == "them":
@@ -76,9 +77,9 @@ def _robot(line: Line, text: str) -> Iterator[Signal]:
     folded = fold(whole)
     shift = len(line.subject) + 1
     words = _WORD.findall(folded)
-    sentences = split(whole, folded)
+    lettered = [(sentence, threes(sentence.text)) for sentence in split(whole, folded)]
     for language in spoken(words, folded):
-        hits = _in_language(line, language, "robot", folded, sentences)
+        hits = _in_language(line, language, "robot", lettered)
         if any(hit.kind == "not_completed" for hit in hits):
             return
         for hit in hits:
@@ -87,13 +88,14 @@ def _robot(line: Line, text: str) -> Iterator[Signal]:
             yield _moved(hit, text[start:end] if inside else "", start, end)
 
 
-def _in_language(line: Line, language: Language, side: str, folded: str, sentences: Sequence[Sentence]) -> list[Signal]:
-    cues = language.candidates(folded, side)
+def _in_language(
+    line: Line, language: Language, side: str, sentences: Sequence[tuple[Sentence, frozenset[str]]]
+) -> list[Signal]:
     source = line.new if side != "robot" else f"{line.subject}\n{line.new}"
     found = []
-    for sentence in sentences if cues else ():
+    for sentence, letters in sentences:
         said: set[str] = set()
-        for cue in cues:
+        for cue in language.candidates(sentence.text, letters, side):
             if cue.rule.name in said or not _holds(cue, language, sentence):
                 continue
             said.add(cue.rule.name)
