@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -21,7 +22,9 @@ from rich.console import Console
 from sqlmodel import Session, col, func, select
 
 import house as building
+import settings as setting_page
 from connectors.items import Message
+from models.addresses import canonical
 from models.contact import add_company, add_contact, is_free_mail
 from models.deal import add_deal
 from models.errors import Invalid, ModelError
@@ -36,6 +39,8 @@ FOLDER = Path("data/demo")
 PASSWORD = "dealtrail-demo"
 FAST = 600_000
 """Gmail units a minute in the demonstration: the pretend Google does not mind."""
+SAID_WHY = 2
+"""The exit status of the pretend Google after a sentence on standard error."""
 SENT_TO_READ = 300
 MOST_PEOPLE = 40
 out = Console(highlight=False, soft_wrap=True)
@@ -43,26 +48,36 @@ out = Console(highlight=False, soft_wrap=True)
 
 @dataclass(frozen=True)
 class Sandbox:
-    """A running pretend Google: where it is, and whose mailboxes it holds."""
+    """A running pretend Google: where it is, whose mailboxes it holds, and of own mail how many were loaded, malformed ones
+    included."""
 
     api_root: str
     oauth_root: str
     accounts: list[dict[str, str]]
+    mails: int = 0
+    malformed: int = 0
 
 
 def run(*, mail: Path | None, me: str, live_seconds: float, once: bool) -> None:
-    """Run until Ctrl-C (or, with ``once``, until the first sync is through). Raises Invalid for unreadable mail,
-    SettingsError for a taken port."""
+    """Run until Ctrl-C (or, with ``once``, until the first sync is through). Raises SettingsError for a taken port and
+    SystemExit for mail that cannot be read, both before the database of an earlier demonstration is removed."""
     started = time.monotonic()
+    if mail and not canonical(me):
+        raise Invalid(f"--me {me!r} is not an e-mail address.")
+    listener = None if once else building.listen(setting_page.load())
     with _sandbox(mail, me, live_seconds) as box:
         house = _open(box)
         out.print(f"A pretend Google with {len(box.accounts)} mailboxes is running at {box.api_root}.")
+        if box.malformed:
+            out.print(
+                f"Of {box.mails} mails {box.malformed} are malformed (no legible sender or date); they are kept too."
+            )
         people = _own_mail(house, box, me) if mail else _team(house, box)
         out.print(people)
-        if once:
+        if listener is None:
             _first_sync(house, started)
         else:
-            _serve(house, started)
+            _serve(house, started, listener)
 
 
 def _open(box: Sandbox) -> building.House:
@@ -87,17 +102,18 @@ def _open(box: Sandbox) -> building.House:
 
 @contextmanager
 def _sandbox(mail: Path | None, me: str, live_seconds: float) -> Iterator[Sandbox]:
-    """Start the pretend Google; it ends with us, however we end, because its standard input closes. Raises Invalid."""
+    """Start the pretend Google; it ends with us, however we end, because its standard input closes. Raises SystemExit when
+    it has said why it cannot start, Invalid when it ended without a word."""
     command = [sys.executable, "-m", "sandbox", "--port", "0", "--until-stdin-closes"]
     command += ["--mail", str(mail), "--me", me] if mail else ["--team", "demo", "--live-seconds", str(live_seconds)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         line = process.stdout.readline() if process.stdout else ""
         if not line.startswith("{"):
-            process.wait(10)
-            raise Invalid("The sandbox could not start; the line above says why.")
-        told = json.loads(line)
-        yield Sandbox(told["api_root"], told["oauth_root"], told["accounts"])
+            if process.wait(10) == SAID_WHY:
+                raise SystemExit(1)
+            raise Invalid(f"The pretend Google ended at its start (status {process.returncode}).")
+        yield Sandbox(**json.loads(line))
     finally:
         if process.stdin:
             process.stdin.close()
@@ -249,10 +265,10 @@ def _first_sync(house: building.House, started: float) -> None:
         )
 
 
-def _serve(house: building.House, started: float) -> None:
+def _serve(house: building.House, started: float, listener: socket.socket) -> None:
     ready = threading.Event()
     threading.Thread(target=_narrate, args=(house, ready, started), daemon=True).start()
-    building.serve(web=True, work=True, house=house, ready=ready)
+    building.serve(web=True, work=True, house=house, ready=ready, listener=listener)
 
 
 def _narrate(house: building.House, ready: threading.Event, started: float) -> None:

@@ -1,6 +1,7 @@
 """`python -m sandbox`: the pretend Google in a process of its own.
 
-The first line on standard output is JSON: {"api_root", "oauth_root", "accounts": [{"email", "refresh_token", "name"}]}.
+The first line on standard output is JSON: {"api_root", "oauth_root", "accounts": [{"email", "refresh_token", "name"}]},
+and with --mail also {"mails", "malformed"}: how many were loaded, and how many of these are malformed.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ def main(given: list[str] | None = None) -> int:
     """Exit status 0 after a clean end, 2 for input that cannot be served (a sentence on standard error says why)."""
     options = _options(given)
     world = World()
-    deals = []
+    deals, loaded = [], {}
     try:
         if options.mail:
-            load(world.mailbox(options.me), Path(options.mail))
+            loaded = load(world.mailbox(options.me), Path(options.mail))._asdict()
         elif options.team:
             from sandbox.team import build
 
@@ -35,7 +36,7 @@ def main(given: list[str] | None = None) -> int:
         sys.stderr.write(f"Port {options.port} cannot be used: {error.strerror}. Choose another with --port.\n")
         return 2
     told = {"api_root": server.google_api_root, "oauth_root": server.google_oauth_root, "accounts": world.accounts()}
-    sys.stdout.write(json.dumps(told) + "\n")
+    sys.stdout.write(json.dumps(told | loaded) + "\n")
     sys.stdout.flush()
     stop = threading.Event()
     if options.live_seconds and deals:

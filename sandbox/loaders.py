@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from sandbox.mailbox import Mailbox
 from sandbox.mime import header, read_headers, split_head
-from sandbox.parcel import date_of
+from sandbox.parcel import date_of, people
 
 _SEEN_LABELS = {"inbox": "INBOX", "sent": "SENT", "draft": "DRAFT", "drafts": "DRAFT", "spam": "SPAM", "trash": "TRASH"}
 
@@ -16,8 +17,15 @@ class UnreadableMail(Exception):
     """The path holds no mail; the text says what was expected."""
 
 
-def load(box: Mailbox, path: Path) -> int:
-    """Every mail under `path` into the mailbox, in the order of its dates; returns how many. Raises UnreadableMail."""
+class Loaded(NamedTuple):
+    """How many mails went in, and how many of these do not say legibly who wrote them and when."""
+
+    mails: int
+    malformed: int
+
+
+def load(box: Mailbox, path: Path) -> Loaded:
+    """Every mail under `path` into the mailbox, malformed or not, in the order of its dates. Raises UnreadableMail."""
     found = [(when(raw), raw) for raw in _mails(path)]
     if not found:
         raise UnreadableMail(f"{path} holds no mail. Give an mbox file, a Maildir or a folder with .eml files.")
@@ -25,7 +33,14 @@ def load(box: Mailbox, path: Path) -> int:
     start = min(known, default=box.clock.now())
     for at, raw in sorted(found, key=lambda pair: pair[0] if pair[0] is not None else start):
         box.deliver(raw, labels=labels_of(raw), at=at if at is not None else start, history=False)
-    return len(found)
+    return Loaded(len(found), sum(is_malformed(raw) for _, raw in found))
+
+
+def is_malformed(raw: bytes) -> bool:
+    """Whether a mail lacks what RFC 5322 asks of each: a legible sender and a legible date."""
+    headers = read_headers(split_head(raw)[0])
+    senders = people(header(headers, "from"))
+    return not any("@" in sender.address for sender in senders) or date_of(header(headers, "date")) is None
 
 
 def when(raw: bytes) -> float | None:

@@ -25,7 +25,7 @@ def test_an_mbox_file_comes_in_the_order_of_its_dates_with_quoting_undone(box: M
     late = late.replace(b"\r\n", b"\n").replace(b"\nFrom the", b"\n>From the")
     path = tmp_path / "All mail.mbox"
     path.write_bytes(b"From a@b Mon Nov 02\n" + late + b"\nFrom a@b Mon Nov 02\n" + early.replace(b"\r\n", b"\n"))
-    assert load(box, path) == 2
+    assert load(box, path).mails == 2
     assert subjects(box) == ["Early", "Late"]
     assert b"\nFrom the start" in box.messages[box.order[1][1]].bytes()
     assert box.changes == []
@@ -46,13 +46,13 @@ def test_a_maildir_and_a_folder_of_eml_files_are_read(box: Mailbox, tmp_path: Pa
     (tmp_path / "maildir" / "cur" / "1.host:2,S").write_bytes(dated(3, subject="Read"))
     (tmp_path / "maildir" / "new" / "2.host").write_bytes(dated(4, subject="New"))
     (tmp_path / "maildir" / "tmp" / "3.host").write_bytes(dated(5, subject="Half"))
-    assert load(box, tmp_path / "maildir") == 2
+    assert load(box, tmp_path / "maildir").mails == 2
     (tmp_path / "eml" / "deeper").mkdir(parents=True)
     (tmp_path / "eml" / "one.eml").write_bytes(dated(6, subject="One"))
     (tmp_path / "eml" / "deeper" / "two.eml").write_bytes(dated(7, subject="Two", sender=ME, to=BUYER))
     (tmp_path / "eml" / "notes.txt").write_text("no mail")
-    assert load(box, tmp_path / "eml") == 2
-    assert load(box, tmp_path / "eml" / "one.eml") == 1
+    assert load(box, tmp_path / "eml").mails == 2
+    assert load(box, tmp_path / "eml" / "one.eml").mails == 1
     assert subjects(box) == ["Read", "New", "One", "One", "Two"]
     assert box.messages[box.order[-1][1]].labels == {"SENT"}
 
