@@ -13,9 +13,9 @@ Invariants, whatever the provider does:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
@@ -61,13 +61,37 @@ class Hits:
 @dataclass(slots=True)
 class GrantState:
     """The secret part of an account, as plain data; whoever holds it seals it. ``extra`` is the provider's own
-    (a token cache). ``expires_at`` is aware UTC."""
+    (a token cache). ``expires_at`` is aware UTC. ``delegated_to`` is whose mailbox a service account opens, ``key`` that
+    service account's key file: kept once for all its accounts, so it is no part of the plain data."""
 
     refresh_token: str = ""
     access_token: str = ""
     expires_at: datetime | None = None
     scopes: tuple[str, ...] = ()
     extra: dict[str, Any] = field(default_factory=dict)
+    delegated_to: str = ""
+    key: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    def to_plain(self) -> dict[str, Any]:
+        """As JSON would have it, without the key."""
+        plain = asdict(self)
+        del plain["key"]
+        expires = self.expires_at.isoformat() if self.expires_at else None
+        return plain | {"scopes": list(self.scopes), "expires_at": expires}
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any], key: dict[str, Any] | None = None) -> GrantState:
+        """The reverse of ``to_plain``."""
+        expires = plain.get("expires_at")
+        return cls(
+            refresh_token=plain.get("refresh_token", ""),
+            access_token=plain.get("access_token", ""),
+            expires_at=datetime.fromisoformat(expires) if expires else None,
+            scopes=tuple(plain.get("scopes", ())),
+            extra=dict(plain.get("extra", {})),
+            delegated_to=plain.get("delegated_to", ""),
+            key=key or {},
+        )
 
 
 class GrantStore(Protocol):

@@ -8,7 +8,8 @@
     ├── Reconnect       the person who connected must consent again
     ├── Refused         an administrator, a licence or a policy stands in the way; look again in hours
     ├── Gone            the thing itself (a calendar, a folder, a mailbox) no longer exists
-    └── OperatorFault   whoever runs Dealtrail must mend its settings; no account is to blame
+    ├── OperatorFault   whoever runs Dealtrail must mend its settings; no account is to blame
+    └── Forged          a message claims to come from the provider: refuse it, write nothing
 
 Each carries ``code``, one stable word for logs and tests, and ``sentence``, which tells a person who must do what.
 Neither ever holds a token, an address or mail text.
@@ -18,8 +19,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-Scope = Literal["request", "source", "account", "provider"]
-"""How far the wait or the refusal reaches."""
+Scope = Literal["request", "source", "account", "domain", "provider"]
+"""How far the wait or the refusal reaches. ``provider``: all accounts reached with the same client or service account;
+``domain``: those among them whose addresses are of one domain, because its administrator has to act."""
 
 
 class ConnectorError(Exception):
@@ -74,11 +76,20 @@ class Gone(ConnectorError):
 
 
 class OperatorFault(ConnectorError):
-    """Our own configuration is wrong. Pauses the provider, blames no account. ``after`` in seconds."""
+    """Our own configuration is wrong, or an administrator's for us. Pauses all accounts that it concerns and blames none.
+    ``after`` in seconds."""
 
     def __init__(self, code: str, sentence: str, *, after: float = 3_600.0, scope: Scope = "provider") -> None:
         super().__init__(code, sentence, scope=scope)
         self.after = after
+
+
+class Forged(ConnectorError):
+    """A pushed message that is not what it says. ``signed``: the provider did sign it, but for or by somebody else."""
+
+    def __init__(self, code: str, sentence: str, *, signed: bool = False) -> None:
+        super().__init__(code, sentence, scope="request")
+        self.signed = signed
 
 
 def error_word(error: BaseException) -> str:

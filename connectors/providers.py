@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from connectors.base import Budget, Connection, GrantState, GrantStore, Identity
@@ -116,8 +116,6 @@ class Google:
 
 def granted(provider: str, state: GrantState, identity: Identity) -> Granted:
     """A fresh grant and whom it speaks for, ready to be stored."""
-    plain = asdict(state)
-    plain["expires_at"] = state.expires_at.isoformat() if state.expires_at else None
     return Granted(
         provider=provider,
         subject=identity.subject,
@@ -125,5 +123,5 @@ def granted(provider: str, state: GrantState, identity: Identity) -> Granted:
         addresses=identity.addresses or (identity.email,),
         capabilities=tuple(sorted(identity.capabilities)),
         missing=identity.missing,
-        grant=plain,
+        grant=state.to_plain(),
     )

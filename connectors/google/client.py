@@ -23,8 +23,8 @@ from connectors.clock import REAL, Clock
 from connectors.errors import ConnectorError, OperatorFault, TryLater
 from connectors.google import multipart
 from connectors.google.config import GoogleConfig
+from connectors.google.credentials import StoredCredentials
 from connectors.google.faults import classify
-from connectors.google.grant import StoredCredentials
 
 BIGGEST_ANSWER = 64 * 1024 * 1024
 logging.getLogger("googleapiclient").setLevel(logging.WARNING)

@@ -1,7 +1,7 @@
 """From whatever Google or its libraries throw to what to do next: one table (provider-contract 1.2, 1.8, 2.5, 8).
 
-A 403 is read by its reason, never by its status; a RefreshError only by the ``error`` in its payload; everything that is no
-proper answer is a fault of the line.
+A 403 is read by its reason, never by its status; what the token endpoint refuses is told in ``token_faults``; everything that
+is no proper answer is a fault of the line.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from googleapiclient.errors import BatchError, HttpError
 
 from connectors.clock import utcnow
 from connectors.errors import ConnectorError, CursorExpired, Gone, OperatorFault, Reconnect, Refused, TryLater
+from connectors.google.token_faults import refresh_fault
 
 _RETRY_AT = re.compile(r"Retry after (\d{4}-\d\d-\d\dT[\d:.]+Z)")
 MINUTE, HOUR, DAY = 60.0, 3_600.0, 86_400.0
@@ -89,10 +90,6 @@ REASONS: dict[str, Callable[..., ConnectorError]] = {
         "server_error", "Google has a fault of its own at the moment.", 2.0, throttled=False, scope="source"
     ),
 }
-_GRANT = {
-    "invalid_grant": "The access to this account was withdrawn or has run out. Please reconnect.",
-    "invalid_rapt": "Your organisation's session policy ended the access. Please reconnect; an administrator can exempt Dealtrail.",
-}
 
 
 def classify(error: BaseException, *, now: datetime | None = None) -> ConnectorError:
@@ -103,7 +100,7 @@ def classify(error: BaseException, *, now: datetime | None = None) -> ConnectorE
     if isinstance(error, HttpError):
         return from_answer(int(error.resp.status), error.content, dict(error.resp), str(error.reason or ""), now=now)
     if isinstance(error, RefreshError):
-        return _from_refresh(error)
+        return refresh_fault(error)
     if isinstance(error, TransportError):
         return _line("network")
     if isinstance(error, BatchError):
@@ -162,46 +159,6 @@ def _by_status(status: int, asked: float) -> ConnectorError:
     if 300 <= status < 400:
         return _line("redirected")
     return TryLater("bad_request", "Google does not understand a request of ours; please report this.", after=600.0)
-
-
-def token_fault(error: str, description: str, subtype: str = "") -> ConnectorError:
-    """What an OAuth error means (RFC 6749 5.2; provider-contract 1.2). Only a fixed set says that a person must act."""
-    if subtype == "invalid_rapt" or "invalid_rapt" in description:
-        return Reconnect("invalid_rapt", _GRANT["invalid_rapt"])
-    if error == "invalid_grant":
-        if "JWT" in description and ("timeframe" in description or "short-lived" in description):
-            return OperatorFault("clock_skew", "This machine's clock is wrong. Set it (NTP), then everything goes on.")
-        return Reconnect("invalid_grant", _GRANT["invalid_grant"])
-    if error in ("invalid_client", "deleted_client", "disabled_client"):
-        return OperatorFault(
-            "invalid_client", "Google does not know the OAuth client. Check GOOGLE_CLIENT_ID and GOOGLE_CLIENT_SECRET."
-        )
-    if error == "unauthorized_client":
-        return OperatorFault(
-            "delegation_missing",
-            "The client is not authorised for these accounts. The Workspace administrator must add its numeric client id with exactly "
-            "the scopes that Dealtrail asks for; this can take a day.",
-        )
-    if error in ("admin_policy_enforced", "org_internal", "access_denied"):
-        return Refused(
-            error, "The organisation's policy blocks this app. Its administrator can allow it.", scope="account"
-        )
-    if error == "invalid_scope":
-        return OperatorFault(
-            "invalid_scope", "Google does not offer a scope that Dealtrail asks for; check the consent screen."
-        )
-    return _line("token_endpoint")
-
-
-def _from_refresh(error: RefreshError) -> ConnectorError:
-    payload = error.args[1] if len(error.args) > 1 else None
-    if isinstance(payload, dict) and payload.get("error"):
-        return token_fault(
-            str(payload["error"]), str(payload.get("error_description", "")), str(payload.get("error_subtype", ""))
-        )
-    if "rapt" in str(error.args[0] if error.args else "").lower() or "reauthentication" in str(error).lower():
-        return Reconnect("invalid_rapt", _GRANT["invalid_rapt"])
-    return _line("token_endpoint")
 
 
 def _line(code: str, after: float = 0.0) -> TryLater:

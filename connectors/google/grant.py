@@ -1,8 +1,5 @@
-"""Consent, refresh tokens and access tokens (RFC 6749, RFC 7636; provider-contract 1.1, 1.2).
-
-The access token is renewed by google-auth, under the account's own lock and only by the first who needs it; the others
-find the new one stored. A stored refresh token is never overwritten with nothing.
-"""
+"""A person's consent (RFC 6749, RFC 7636, OpenID Connect Core; provider-contract 1.1, 1.2). How its tokens are renewed:
+``credentials``."""
 
 from __future__ import annotations
 
@@ -16,15 +13,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
-import google.oauth2.credentials
 import httpx
 
-from connectors.base import GrantState, GrantStore, Identity, SourceKind
+from connectors.base import GrantState, Identity, SourceKind
 from connectors.errors import OperatorFault, Reconnect, TryLater
 from connectors.google.config import CALENDAR_SCOPES, MAIL_SCOPES, METADATA_SCOPE, SCOPES, GoogleConfig
-from connectors.google.faults import classify, token_fault
+from connectors.google.faults import from_answer
+from connectors.google.token_faults import token_fault
 
-SPARE = timedelta(seconds=60)
 ISSUERS = {"https://accounts.google.com", "accounts.google.com"}
 
 
@@ -43,47 +39,6 @@ class Consent:
     @classmethod
     def from_json(cls, blob: str) -> Consent:
         return cls(**json.loads(blob))
-
-
-class StoredCredentials(google.oauth2.credentials.Credentials):
-    """google-auth credentials whose tokens live in a GrantStore. ``transport`` makes the token calls, whatever line the
-    library would open for them (for batches one of its own, which follows redirects and is never closed)."""
-
-    def __init__(self, config: GoogleConfig, store: GrantStore, transport: Any) -> None:
-        state = store.state()
-        super().__init__(
-            token=state.access_token or None,
-            refresh_token=state.refresh_token or None,
-            token_uri=config.token_uri,
-            client_id=config.client_id,
-            client_secret=config.client_secret,
-            expiry=_naive(state.expires_at),
-        )
-        self._store, self._transport = store, transport
-
-    def refresh(self, request: Any) -> None:
-        """Take the token that another worker has just fetched, else fetch one and keep it. Raises ConnectorError."""
-        with self._store.exclusive() as state:
-            if not state.refresh_token:
-                raise Reconnect("no_grant", "This account is not connected any more. Please reconnect.")
-            fresh = state.expires_at is not None and state.expires_at > datetime.now(UTC) + SPARE
-            if state.access_token and state.access_token != self.token and fresh:
-                self.token, self.expiry = state.access_token, _naive(state.expires_at)
-                return
-            self._refresh_token = state.refresh_token
-            try:
-                super().refresh(self._transport)
-            except Exception as error:  # noqa: BLE001  (whatever the library throws: its text may quote the answer)
-                raise classify(error) from None
-            self._store.save(
-                GrantState(
-                    refresh_token=self.refresh_token or state.refresh_token,
-                    access_token=self.token or "",
-                    expires_at=self.expiry.replace(tzinfo=UTC) if self.expiry else None,
-                    scopes=tuple(self.granted_scopes or state.scopes),
-                    extra=state.extra,
-                )
-            )
 
 
 def begin_consent(config: GoogleConfig, redirect_uri: str, *, login_hint: str = "") -> Consent:
@@ -227,8 +182,6 @@ def _profile_email(config: GoogleConfig, token: str) -> str:
     except httpx.HTTPError:
         raise TryLater("network", "The connection to Google failed; please try again.") from None
     if answer.status_code != 200:
-        from connectors.google.faults import from_answer
-
         raise from_answer(answer.status_code, answer.content, dict(answer.headers), "")
     found = _json(answer).get("emailAddress")
     if not isinstance(found, str) or "@" not in found:
@@ -270,8 +223,3 @@ def _seconds(value: Any) -> float:
         return max(0.0, float(value))
     except (TypeError, ValueError):
         return 3_599.0
-
-
-def _naive(moment: datetime | None) -> datetime | None:
-    """google-auth compares with naive UTC; an aware datetime makes it raise (provider-contract 1.2)."""
-    return moment.astimezone(UTC).replace(tzinfo=None) if moment else None

@@ -18,7 +18,8 @@ from google.auth.exceptions import RefreshError, TransportError
 from googleapiclient.errors import HttpError
 
 from connectors.errors import ConnectorError, CursorExpired, Gone, OperatorFault, Reconnect, Refused, TryLater
-from connectors.google.faults import REASONS, classify, from_answer, token_fault
+from connectors.google.faults import REASONS, classify, from_answer
+from connectors.google.token_faults import token_fault
 from sandbox.presets import PRESETS
 from tests.connectors.conftest import Link
 
@@ -54,10 +55,10 @@ ANSWERS: list[tuple[str, str, Call, type[ConnectorError], str]] = [
     ("F01", "", profile, Reconnect, "invalid_grant"),
     ("F02", "", profile, TryLater, "token_endpoint"),
     ("F03", "", profile, Reconnect, "invalid_rapt"),
-    ("F04", "", profile, OperatorFault, "delegation_missing"),
+    ("F04", "", profile, OperatorFault, "unauthorized_client"),
     ("F04", "clock", profile, OperatorFault, "clock_skew"),
     ("F05", "", profile, OperatorFault, "invalid_client"),
-    ("F05", "deleted_client", profile, OperatorFault, "invalid_client"),
+    ("F05", "deleted_client", profile, OperatorFault, "deleted_client"),
     ("F08", "", profile, TryLater, "unauthorized"),
     ("F08", "", events, TryLater, "unauthorized"),
     ("F09", "", profile, TryLater, "rate_limited"),
@@ -272,7 +273,7 @@ def test_what_the_libraries_throw_is_understood(error: Exception, kind: type[Con
         ("unauthorized_client", OperatorFault),
         ("invalid_scope", OperatorFault),
         ("access_denied", Refused),
-        ("admin_policy_enforced", Refused),
+        ("admin_policy_enforced", OperatorFault),
         ("server_error", TryLater),
         ("something_new", TryLater),
         ("", TryLater),
