@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from sandbox.delegation import JWT_BEARER
 from sandbox.oauth import READING
+from sandbox.quota import Seen
 from sandbox.wire import Answer, Refusal, Request, oauth_error
 from sandbox.world import World
 
@@ -58,6 +59,11 @@ def token(world: World, request: Request) -> Answer:
         answer = replaced or Answer.of(_exchanged(world, request, given))
     except Refusal as refusal:
         answer = refusal.answer
+    if world.knobs.log_requests:
+        fault = rule.fault if rule else ""
+        world.stats.write(
+            Seen(world.clock.now(), "POST", request.operation, request.account, answer.status, fault=fault)
+        )
     return answer if rule is None or replaced else world.faults.after(rule, request, answer)
 
 

@@ -7,10 +7,11 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
 from sandbox.clock import stamp
-from sandbox.senders import SENDERS
+from sandbox.senders import SENDERS, VARIANTS
 from sandbox.wire import JSON, Answer, Request, dump, google_error, lacks_scope, oauth_error
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ After = Callable[[Request, "Rule", Answer], Answer]
 @dataclass(frozen=True)
 class Preset:
     """`operation` globs joined by |. `before` replaces the answer (None: the honest one), `after` changes it, `act` does
-    something to the world at once instead."""
+    something to the world at once instead. `variants`: what else the rule may be asked for, besides ""."""
 
     operation: str
     before: Before | None = None
@@ -34,6 +35,7 @@ class Preset:
     nth: int = 1
     seconds: float = 0.0
     applies: Callable[[Request], bool] = lambda request: True
+    variants: tuple[str, ...] = ()
 
 
 ANY_GMAIL = "gmail.*"
@@ -239,6 +241,18 @@ def _f40(request: Request, rule: Rule, answer: Answer) -> Answer:
     return _changed(answer, odd)
 
 
+def _ra(request: Request, rule: Rule, world: World) -> Answer:
+    """A wait of `seconds` in the header: 503 with a number, "date" with a moment (RFC 9110 10.2.3), "429" with a number."""
+    value = str(int(rule.seconds))
+    if rule.variant == "date":
+        value = formatdate(world.clock.now() + rule.seconds, usegmt=True)
+    if rule.variant == "429":
+        refused = google_error(429, "RESOURCE_EXHAUSTED", "rateLimitExceeded", "Slow down.", domain="usageLimits")
+    else:
+        refused = google_error(503, "UNAVAILABLE", "backendError", "The service is currently unavailable.")
+    return Answer(refused.status, refused.body, refused.headers | {"Retry-After": value})
+
+
 def _changed(answer: Answer, change: Callable[[dict], dict]) -> Answer:
     if answer.status != 200:
         return answer
@@ -297,8 +311,8 @@ PRESETS: dict[str, Preset] = {
         _oauth(400, "invalid_grant", "reauth related error (invalid_rapt)", error_subtype="invalid_rapt"),
         times=None,
     ),
-    "F04": Preset(TOKEN, _f04, times=None),
-    "F05": Preset(TOKEN, _f05, times=None),
+    "F04": Preset(TOKEN, _f04, times=None, variants=("clock",)),
+    "F05": Preset(TOKEN, _f05, times=None, variants=("deleted_client",)),
     "F06": Preset(TOKEN, after=_f06),
     "F07": Preset(TOKEN, after=_f07),
     "F08": Preset(ANY, _error(401, "UNAUTHENTICATED", "authError", "Invalid Credentials"), times=None),
@@ -335,20 +349,22 @@ PRESETS: dict[str, Preset] = {
     "F24": Preset("", act=_f24),
     "F25": Preset("gmail.batch", after=_f25),
     "F26": Preset("gmail.batch", after=_f26),
-    "F27": Preset("gmail.batch", _f27),
+    "F27": Preset("gmail.batch", _f27, variants=("401", "503")),
     "F28": Preset(ANY_GMAIL, _always(lambda: _html(200, "<html><title>Sign in</title></html>"))),
-    "F29": Preset(ANY_GMAIL, after=_f29),
-    "F30": Preset(f"{ANY}|{TOKEN}", _f30, seconds=20),
+    "F29": Preset(ANY_GMAIL, after=_f29, variants=("gzip", "bomb")),
+    "F30": Preset(f"{ANY}|{TOKEN}", _f30, seconds=20, variants=("close", "stall")),
     "F31": Preset("gmail.watch", _error(400, "INVALID_ARGUMENT", "invalidArgument", _ONE_CLIENT)),
     "F32": Preset("gmail.watch", _error(403, "PERMISSION_DENIED", "forbidden", _TOPIC), times=None),
     "F33": Preset(EVENTS, _always(full_sync_required), applies=_with_sync_token),
     "F34": Preset(EVENTS, _always(lambda: Answer(410)), applies=_with_sync_token),
     "F35": Preset(EVENTS, _error(400, "", "badRequest", "Bad Request"), applies=_with_sync_token),
-    "F36": Preset(EVENTS, after=_f36),
+    "F36": Preset(EVENTS, after=_f36, variants=("empty",)),
     "F37": Preset(EVENTS, after=_f37),
     "F38": Preset("calendar.events.*", _error(404, "", "notFound", "Not Found"), times=None),
-    "F39": Preset("calendar.*", _f39),
+    "F39": Preset("calendar.*", _f39, variants=("429", "quota")),
     "F40": Preset(EVENTS, after=_f40, times=None),
     "LF": Preset("gmail.batch", after=_bare_lines),
+    "RA": Preset(ANY, _ra, seconds=90, variants=("date", "429")),
 }
-PRESETS |= {name: Preset("", act=act) for name, act in SENDERS.items()}
+"""LF and RA have no number in the contract: lines without carriage returns (1.7), and a Retry-After (8.3)."""
+PRESETS |= {name: Preset("", act=act, variants=VARIANTS.get(name, ())) for name, act in SENDERS.items()}

@@ -94,3 +94,4 @@ def _forge_push(world: World, one: Subscription, variant: str, account: str) -> 
 
 
 SENDERS = {"F41": forged_channel_messages, "F42": forged_pushes, "F60": malformed_mail}
+VARIANTS = {"F41": CHANNEL_VARIANTS, "F42": PUSH_VARIANTS}

@@ -331,3 +331,21 @@ def test_lines_without_carriage_returns_break_the_client_library(world: World, g
     with pytest.raises((IndexError, KeyError)):
         batch.execute()
     assert json.dumps(world.faults.as_json())
+
+
+@pytest.mark.parametrize(
+    ("variant", "status", "value"),
+    [("", 503, "90"), ("date", 503, "Mon, 02 Nov 2026 09:01:30 GMT"), ("429", 429, "90")],
+)
+def test_ra_asks_for_a_wait(variant: str, status: int, value: str, world: World, google: Google) -> None:
+    world.faults.add("RA", variant=variant)
+    answer = google.get(LIST)
+    assert (answer.status_code, answer.headers["retry-after"]) == (status, value)
+
+
+def test_calls_of_the_token_endpoint_are_in_the_record(world: World, server: Server) -> None:
+    world.faults.add("F02", times=1)
+    answers = [refresh(server, world.refresh_token(ME)).status_code for _ in range(2)]
+    seen = [(one.status, one.fault, one.account) for one in world.stats.record if one.operation == "oauth.token"]
+    assert answers == [503, 200]
+    assert seen == [(503, "F02", ME), (200, "", ME)]
