@@ -9,8 +9,9 @@ import structlog
 from sqlalchemy import update
 from sqlmodel import Session, col, select
 
-from connectors.errors import ConnectorError, Gone, OperatorFault, Reconnect, Refused, TryLater
+from connectors.errors import ConnectorError, Gone, OperatorFault, Reconnect, Refused, Scope, TryLater
 from models.account import Account, Source, clear_refusal, release_source
+from models.addresses import domain_of
 from models.db import table
 from models.event import announce, event_row
 from worker.context import Work
@@ -27,6 +28,8 @@ def record(work: Work, source: Source, account: Account, owner: str, error: Conn
     log.warning("sync.fault", source=source.id, kind=type(error).__name__, code=error.code)
     if isinstance(error, TryLater) and error.code == "unauthorized" and source.failures + 1 >= TIRED_OF_401:
         error = Reconnect("unauthorized", "The provider keeps refusing the access it granted. Please reconnect.")
+    if isinstance(error, Reconnect) and account.key_id is not None:
+        error = _administrators(error)
     with work.db.write() as session:
         row = session.get(Account, account.id, with_for_update=True)
         if row is None:
@@ -76,13 +79,18 @@ def record_bug(work: Work, source: Source, owner: str, error: Exception) -> None
 
 def clear(session: Session, account_id: int, *, since: datetime) -> None:
     """The provider answered a run that began at ``since``: whatever it refused before that is over. What another source
-    was refused meanwhile stands."""
+    was refused meanwhile stands. An operator's fault that is mended may be mended for others too: they look at once."""
     accounts = table(Account)
+    account = session.get(Account, account_id)
+    over = (accounts.c.refused != "", accounts.c.refused_at <= since)
     session.connection().execute(
         update(accounts)
-        .where(accounts.c.id == account_id, accounts.c.refused != "", accounts.c.refused_at <= since)
+        .where(accounts.c.id == account_id, *over)
         .values(refused="", refused_code="", refused_sentence="", refused_at=None, look_again_at=None)
     )
+    if account is not None and account.refused == "operator":
+        mended = (accounts.c.provider == account.provider, accounts.c.refused_code == account.refused_code)
+        session.connection().execute(update(accounts).where(*mended, *over).values(look_again_at=since))
 
 
 def _wait(error: ConnectorError, failures: int) -> float:
@@ -103,13 +111,40 @@ def _mark_account(session: Session, account: Account, error: ConnectorError, now
         if not known:
             _ask_to_reconnect(session, account, error, now)
     elif isinstance(error, OperatorFault):
-        for other in session.exec(select(Account).where(Account.provider == account.provider)).all():
-            if other.id == account.id or error.scope == "provider":
-                _refuse(other, "operator", error, now, now + timedelta(seconds=wait))
-                session.add(other)
+        for other in _concerned(session, account, error.scope):
+            _refuse(other, "operator", error, now, now + timedelta(seconds=wait))
+            session.add(other)
     elif isinstance(error, Refused) and error.scope in ("account", "provider"):
         _refuse(account, "blocked", error, now, now + timedelta(seconds=wait))
     session.add(account)
+
+
+def _administrators(error: Reconnect) -> ConnectorError:
+    """Nobody can reconnect a mailbox that a service account opens: its administrator must allow what is missing."""
+    return Refused(
+        error.code,
+        "The provider does not let the service account read this mailbox. Its administrator must allow what Dealtrail "
+        "asks for; then connect the team again.",
+        after=LONGEST,
+        scope="account",
+    )
+
+
+def _concerned(session: Session, account: Account, scope: Scope) -> list[Account]:
+    """Whom an operator's fault stops: this account, and as far as it reaches those that are reached with the same client
+    or service account. One that waits for its person to reconnect still does."""
+    same = session.exec(
+        select(Account).where(
+            Account.provider == account.provider,
+            col(Account.key_id).is_(None) if account.key_id is None else Account.key_id == account.key_id,
+            col(Account.disconnected_at).is_(None),
+            Account.refused != "reconnect",
+            Account.id != account.id,
+        )
+    ).all()
+    if scope == "domain":
+        same = [other for other in same if domain_of(other.email) == domain_of(account.email)]
+    return [account, *(same if scope in ("domain", "provider") else ())]
 
 
 def _ask_to_reconnect(session: Session, account: Account, error: ConnectorError, now: datetime) -> None:

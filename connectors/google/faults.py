@@ -13,7 +13,7 @@ import ssl
 from collections.abc import Callable
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from http.client import HTTPException
+from http.client import HTTPException, IncompleteRead
 from typing import Any
 
 import httplib2
@@ -25,6 +25,9 @@ from connectors.errors import ConnectorError, CursorExpired, Gone, OperatorFault
 from connectors.google.token_faults import refresh_fault
 
 _RETRY_AT = re.compile(r"Retry after (\d{4}-\d\d-\d\dT[\d:.]+Z)")
+_NOT_ENABLED = re.compile(
+    r"\b(?P<api>[A-Z][\w ]{0,40} API) has not been used in project (?P<project>[\w:.-]{1,60}) before"
+)
 MINUTE, HOUR, DAY = 60.0, 3_600.0, 86_400.0
 LONGEST_WAIT = DAY
 
@@ -109,6 +112,8 @@ def classify(error: BaseException, *, now: datetime | None = None) -> ConnectorE
         return OperatorFault(
             "tls", "The connection to Google cannot be verified. Check this machine's certificates and clock."
         )
+    if isinstance(error, IncompleteRead | httplib2.FailedToDecompressContent):
+        return TryLater("truncated", "Google's answer broke off in the middle; it is asked for again.")
     if isinstance(error, OSError | HTTPException | httplib2.HttpLib2Error | socket.timeout):
         return _line("network")
     return _line(f"malformed_{type(error).__name__.lower()}")
@@ -143,8 +148,20 @@ def from_answer(
         return NotFound("not_found", "Google says that there is no such thing.", scope="request")
     known = REASONS.get(reason)
     if known is not None and not (status >= 500):
-        return known(asked)
+        return _named(known(asked), text)
     return _by_status(status, asked)
+
+
+def _named(error: ConnectorError, text: str) -> ConnectorError:
+    """Which API of which project is not enabled, where Google says so."""
+    which = _NOT_ENABLED.search(text)
+    if error.code != "api_not_enabled" or which is None:
+        return error
+    return OperatorFault(
+        error.code,
+        f"The {which['api']} is not enabled in Google Cloud project {which['project']}. Whoever runs Dealtrail must enable it "
+        "there (APIs & Services, Library), then wait a few minutes.",
+    )
 
 
 def _by_status(status: int, asked: float) -> ConnectorError:
