@@ -43,8 +43,12 @@ class Rule:
 class Cue:
     rule: Rule
     pattern: re.Pattern[str]
-    literals: tuple[str, ...]
-    """One of these stands in every text that the pattern can match; empty: nothing is known."""
+    literals: tuple[tuple[str, ...], ...]
+    """Of each of these groups one stands in every text that the pattern can match; empty: nothing is known."""
+
+    def possible(self, text: str) -> bool:
+        """Whether a folded text has what the pattern demands."""
+        return all(any(literal in text for literal in group) for group in self.literals)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,22 +74,19 @@ class Index:
 
     def __init__(self, cues: Sequence[Cue]) -> None:
         self._cues = cues
-        self._always = [number for number, cue in enumerate(cues) if not cue.literals]
-        self._short: list[tuple[int, str]] = []
-        self._by_three: dict[str, list[tuple[int, str]]] = {}
+        self._always: set[int] = set()
+        self._by_three: dict[str, set[int]] = {}
         for number, cue in enumerate(cues):
-            for literal in cue.literals:
-                place = self._by_three.setdefault(literal[:3], []) if len(literal) >= 3 else self._short
-                place.append((number, literal))
+            group = cue.literals[0] if cue.literals else ("",)
+            for literal in group:
+                place = self._by_three.setdefault(literal[:3], set()) if len(literal) >= 3 else self._always
+                place.add(number)
         self._threes = frozenset(self._by_three)
 
     def candidates(self, text: str, letters: frozenset[str]) -> list[Cue]:
         """In the order of the file."""
-        found = set(self._always)
-        found.update(number for number, literal in self._short if literal in text)
-        for three in self._threes & letters:
-            found.update(number for number, literal in self._by_three[three] if literal in text)
-        return [self._cues[number] for number in sorted(found)]
+        found = self._always.union(*(self._by_three[three] for three in self._threes & letters))
+        return [cue for cue in map(self._cues.__getitem__, sorted(found)) if cue.possible(text)]
 
 
 def threes(text: str) -> frozenset[str]:
@@ -212,35 +213,39 @@ def _any(block: str, words: dict[str, str], spaced: bool, where: str) -> re.Patt
     return _compiled("|".join(sources) or r"(?!)", block[:40], where)
 
 
-def required(source: str) -> tuple[str, ...]:
-    """Strings of which at least one stands in every match of a pattern, or () when none can be named. Read off the
-    standard library's own parse of the pattern; with an unknown construct the pattern is merely tried more often."""
+def required(source: str) -> tuple[tuple[str, ...], ...]:
+    """Groups of strings: of each group at least one stands in every match of a pattern. The most selective group comes first
+    (the one whose shortest string is longest); () when none can be named. Read off the standard library's own parse of the
+    pattern; with an unknown construct the pattern is merely tried more often."""
     parser = importlib.import_module("re._parser")
-    found = _best(list(parser.parse(source, re.S)))
-    return tuple(sorted(found)) if found and all(len(text.strip()) > 0 for text in found) else ()
+    groups = [group for group in _demands(list(parser.parse(source, re.S))) if all(text.strip() for text in group)]
+    return tuple(tuple(sorted(group)) for group in sorted(groups, key=_selective, reverse=True))
 
 
-def _best(items: list[Any]) -> set[str]:
-    """The most selective of the sets that the parts of a sequence demand: the one whose shortest string is longest."""
-    choices: list[set[str]] = []
+def _demands(items: list[Any]) -> list[set[str]]:
+    """What the parts of a sequence demand, each on its own."""
+    found: list[set[str]] = []
     run = ""
     for op, arg in items:
         if str(op) == "LITERAL":
             run += chr(arg)
             continue
-        choices += [{run}] if run else []
+        found += [{run}] if run else []
         run = ""
-        choices += [part] if (part := _demand(str(op), arg)) else []
-    choices += [{run}] if run else []
-    return max(choices, key=lambda choice: (min(map(len, choice)), -len(choice)), default=set())
+        found += _demanded(str(op), arg)
+    return found + ([{run}] if run else [])
 
 
-def _demand(op: str, arg: Any) -> set[str]:
+def _demanded(op: str, arg: Any) -> list[set[str]]:
     if op == "SUBPATTERN":
-        return _best(list(arg[3]))
+        return _demands(list(arg[3]))
     if op in ("MAX_REPEAT", "MIN_REPEAT") and arg[0] > 0:
-        return _best(list(arg[2]))
+        return _demands(list(arg[2]))
     if op == "BRANCH":
-        parts = [_best(list(branch)) for branch in arg[1]]
-        return set().union(*parts) if all(parts) else set()
-    return set()
+        parts = [max(_demands(list(branch)), key=_selective, default=set()) for branch in arg[1]]
+        return [set().union(*parts)] if all(parts) else []
+    return []
+
+
+def _selective(group: set[str]) -> tuple[int, int]:
+    return min(map(len, group)), -len(group)
