@@ -138,7 +138,7 @@ class Client:
         if isinstance(found, TryLater):
             if found.throttled and found.after:
                 self.budget.penalise(found.after)
-            if found.code == "network":
+            if found.code in ("network", "truncated"):
                 self.drop_line()
         return found
 
