@@ -5,7 +5,7 @@ is never believed; it makes a source due (``models.doorbell``), and the cursor s
 """
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import update
@@ -154,52 +154,6 @@ def forget_channel(session: Session, channel_id: int) -> None:
     row = session.get(Channel, channel_id)
     if row is not None:
         session.delete(row)
-
-
-# ---- the reader of a subscription
-
-
-def hold_reader(session: Session, subscription: str, owner: str, *, now: datetime, seconds: float) -> bool:
-    """Take or keep the one lease under which a subscription is read. False: another process reads it."""
-    channels = table(Channel)
-    name = f"reader:{subscription}"
-    if session.exec(select(Channel.id).where(Channel.channel_id == name)).first() is None:
-        session.add(Channel(kind="reader", channel_id=name, address=subscription, created_at=now))
-        session.flush()
-    free = (channels.c.lease_owner.in_(("", owner))) | (channels.c.lease_until <= now)
-    won = session.connection().execute(
-        update(channels)
-        .where(channels.c.channel_id == name, free)
-        .values(lease_owner=owner, lease_until=now + timedelta(seconds=seconds))
-    )
-    return won.rowcount == 1
-
-
-def reader_of(session: Session, subscription: str) -> Channel | None:
-    """The reader's row: ``opened_at`` is when it last got an answer, ``error`` what is wrong with it."""
-    return session.exec(select(Channel).where(Channel.channel_id == f"reader:{subscription}")).first()
-
-
-def reader_went(session: Session, subscription: str, *, now: datetime, code: str = "", sentence: str = "") -> None:
-    """How the last look into the subscription went."""
-    row = reader_of(session, subscription)
-    if row is None:
-        return
-    if not code:
-        row.opened_at = now
-    row.failures = row.failures + 1 if code else 0
-    row.error, row.error_sentence, row.error_at = code, sentence, now if code else None
-    session.add(row)
-
-
-def free_reader(session: Session, subscription: str, owner: str) -> None:
-    """Let another process read."""
-    channels = table(Channel)
-    session.connection().execute(
-        update(channels)
-        .where(channels.c.channel_id == f"reader:{subscription}", channels.c.lease_owner == owner)
-        .values(**NO_LEASE)
-    )
 
 
 def _never_opened(channel: Channel) -> Any:

@@ -35,6 +35,7 @@ class GoogleConfig:
     client_secret: str = ""
     api_root: str = ""
     oauth_root: str = ""
+    pubsub_api_root: str = ""
     units_per_minute: int = 6_000
     project_units_per_minute: int = 1_200_000
     cost_profile: str = "2026"
@@ -77,6 +78,22 @@ class GoogleConfig:
         """The only hosts (with port) that a token may be sent to."""
         urls = (self.gmail_root, self.calendar_root, self.token_uri, self.revoke_uri)
         return frozenset(urlsplit(url).netloc for url in urls)
+
+    @property
+    def pubsub_root(self) -> str:
+        """A pretend Google has its Pub/Sub at the same place."""
+        return _checked(self.pubsub_api_root) or _checked(self.api_root) or "https://pubsub.googleapis.com"
+
+    @property
+    def pubsub_hosts(self) -> frozenset[str]:
+        """The only host (with port) that a Pub/Sub token may be sent to."""
+        return frozenset((urlsplit(self.pubsub_root).netloc,))
+
+    @property
+    def certs_uri(self) -> str:
+        """Google's public keys (JWK set), with which pushes are signed."""
+        root = _checked(self.oauth_root)
+        return f"{root}/certs" if root else "https://www.googleapis.com/oauth2/v3/certs"
 
     @property
     def pretend(self) -> bool:

@@ -12,6 +12,7 @@ from connectors.google.calendar import GoogleCalendar
 from connectors.google.client import Client
 from connectors.google.config import GoogleConfig
 from connectors.google.gmail import GmailMailbox
+from connectors.google.push import GooglePush
 
 USABLE_ROLES = {"none", "freeBusyReader"}
 """Calendar roles with which nothing but busy time can be read; all others, unknown ones too, are accepted."""
@@ -59,6 +60,10 @@ class GoogleConnection:
 
     def calendar(self, external_id: str) -> GoogleCalendar:
         return GoogleCalendar(self._client, external_id)
+
+    def doorbells(self) -> GooglePush:
+        """Push for what this account holds."""
+        return GooglePush(self._client)
 
     def revoke(self) -> None:
         """Withdraw the grant at Google, for every client of the project."""
