@@ -75,6 +75,17 @@ class Client:
     def calendar(self) -> Any:
         return self._service("calendar", "v3", self.config.calendar_root)
 
+    def directory(self) -> Any:
+        """Who there is in a Workspace domain."""
+        return self._service("admin", "directory_v1", self.config.admin_root)
+
+    def renew(self) -> None:
+        """Fetch an access token now. Raises ConnectorError."""
+        try:
+            self.http.credentials.refresh(None)
+        except Exception as error:  # noqa: BLE001  (as in ``call``)
+            raise self._fault(error) from None
+
     def hold(self, name: str, make: Any) -> Any:
         """A resource object kept: building the chain anew costs a millisecond each time."""
         if name not in self._held:
@@ -82,9 +93,12 @@ class Client:
         return self._held[name]
 
     def call(self, request: Any, *, units: int = 0, urgent: bool = False) -> dict[str, Any]:
-        """Send one request; its answer is a dict or an error says what to do next. Raises ConnectorError."""
+        """Send one request; its answer is a dict or an error says what to do next. Each names the mailbox for the quota, or
+        all mailboxes of a service account would share one (provider-contract 2.5). Raises ConnectorError."""
         if units:
             self.budget.spend(units, urgent=urgent)
+        if self.quota_user and "quotaUser=" not in request.uri:
+            request.uri += f"{'&' if '?' in request.uri else '?'}quotaUser={self.quota_user}"
         try:
             answer = request.execute(http=self.http, num_retries=0)
         except Exception as error:  # noqa: BLE001  (whatever the library throws: its text may hold addresses and ids)

@@ -11,11 +11,21 @@ GMAIL_SCOPE = "https://www.googleapis.com/auth/gmail.readonly"
 EVENTS_SCOPE = "https://www.googleapis.com/auth/calendar.events.readonly"
 CALENDARS_SCOPE = "https://www.googleapis.com/auth/calendar.calendarlist.readonly"
 SCOPES = ("openid", "email", GMAIL_SCOPE, EVENTS_SCOPE, CALENDARS_SCOPE)
+CALENDAR_SCOPE = "https://www.googleapis.com/auth/calendar.readonly"
+DIRECTORY_SCOPE = "https://www.googleapis.com/auth/admin.directory.user.readonly"
+TEAM_SCOPES = (
+    (GMAIL_SCOPE, EVENTS_SCOPE, CALENDARS_SCOPE),
+    (GMAIL_SCOPE, CALENDAR_SCOPE),
+    (GMAIL_SCOPE,),
+    (EVENTS_SCOPE, CALENDARS_SCOPE),
+    (CALENDAR_SCOPE,),
+)
+"""What a service account asks for, until an administrator has allowed it: exactly that, or less (provider-contract 1.10)."""
 METADATA_SCOPE = "https://www.googleapis.com/auth/gmail.metadata"
 MAIL_SCOPES = {GMAIL_SCOPE, "https://www.googleapis.com/auth/gmail.modify", "https://mail.google.com/"}
 CALENDAR_SCOPES = {
     EVENTS_SCOPE,
-    "https://www.googleapis.com/auth/calendar.readonly",
+    CALENDAR_SCOPE,
     "https://www.googleapis.com/auth/calendar.events",
     "https://www.googleapis.com/auth/calendar",
 }
@@ -62,6 +72,10 @@ class GoogleConfig:
         return _checked(self.api_root) or "https://www.googleapis.com"
 
     @property
+    def admin_root(self) -> str:
+        return _checked(self.api_root) or "https://admin.googleapis.com"
+
+    @property
     def token_uri(self) -> str:
         return f"{_checked(self.oauth_root) or 'https://oauth2.googleapis.com'}/token"
 
@@ -76,7 +90,7 @@ class GoogleConfig:
     @property
     def hosts(self) -> frozenset[str]:
         """The only hosts (with port) that a token may be sent to."""
-        urls = (self.gmail_root, self.calendar_root, self.token_uri, self.revoke_uri)
+        urls = (self.gmail_root, self.calendar_root, self.admin_root, self.token_uri, self.revoke_uri)
         return frozenset(urlsplit(url).netloc for url in urls)
 
     @property

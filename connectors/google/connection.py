@@ -32,7 +32,7 @@ class GoogleConnection:
     def identity(self) -> Identity:
         """Address and accepted send-as aliases (2 units). Raises ConnectorError."""
         state = self._store.state()
-        able, missing = grant.capabilities(state.scopes)
+        able, missing = grant.capabilities(state.scopes, team=bool(state.delegated_to))
         email = self._own[0] if self._own else ""
         addresses = list(self._own)
         if "mail" in able:

@@ -21,6 +21,10 @@ from connectors.google.config import CALENDAR_SCOPES, MAIL_SCOPES, METADATA_SCOP
 from connectors.google.faults import from_answer
 from connectors.google.token_faults import token_fault
 
+HEADERS_ONLY = (
+    "The access covers headers only, because an earlier, smaller consent is part of it. Remove Dealtrail's access at "
+    "myaccount.google.com/permissions, then connect again so that it may search this mailbox."
+)
 ISSUERS = {"https://accounts.google.com", "accounts.google.com"}
 
 
@@ -98,27 +102,24 @@ def adopt_refresh_token(config: GoogleConfig, refresh_token: str) -> tuple[Grant
     return _granted(config, answer, str(answer.get("refresh_token") or refresh_token), claims)
 
 
-def capabilities(scopes: tuple[str, ...]) -> tuple[frozenset[SourceKind], tuple[str, ...]]:
-    """(what the scopes allow, sentences about what they do not). Raises Reconnect for a grant that is of no use."""
+def capabilities(scopes: tuple[str, ...], *, team: bool = False) -> tuple[frozenset[SourceKind], tuple[str, ...]]:
+    """(what the scopes allow, sentences about what they do not). ``team``: an administrator gave them. Raises Reconnect for
+    a grant that is of no use."""
     if not scopes:
         return frozenset(("mail", "calendar")), ()
     if METADATA_SCOPE in scopes:
-        raise Reconnect(
-            "metadata_scope",
-            "The access covers headers only. Please reconnect so that Dealtrail may search this mailbox.",
-        )
+        raise Reconnect("metadata_scope", HEADERS_ONLY)
     found: set[SourceKind] = set()
     missing: list[str] = []
+    remedy = "The Workspace administrator can allow it." if team else "Reconnect and tick it to add them."
     if MAIL_SCOPES.intersection(scopes):
         found.add("mail")
     else:
-        missing.append("Reading mail was not allowed: e-mails will not be logged. Reconnect and tick it to add them.")
+        missing.append(f"Reading mail was not allowed: e-mails will not be logged. {remedy}")
     if CALENDAR_SCOPES.intersection(scopes):
         found.add("calendar")
     else:
-        missing.append(
-            "Reading the calendar was not allowed: meetings will not be logged. Reconnect and tick it to add them."
-        )
+        missing.append(f"Reading the calendar was not allowed: meetings will not be logged. {remedy}")
     if not found:
         raise Reconnect(
             "nothing_granted", "Neither mail nor calendar was allowed, so there is nothing to do. Please start again."
