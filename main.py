@@ -23,8 +23,8 @@ user_app = typer.Typer(help="People who sign in.", no_args_is_help=True)
 key_app = typer.Typer(help="API keys and the sealing key.", no_args_is_help=True)
 app.add_typer(user_app, name="user")
 app.add_typer(key_app, name="key")
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 Json = Annotated[bool, typer.Option("--json", help="Answer as JSON, for scripts.")]
 
@@ -67,7 +67,7 @@ def migrate() -> None:
 def demo(
     mail: Annotated[Path | None, typer.Option(help="Your own mail: an mbox, a Maildir or a folder of .eml.")] = None,
     me: Annotated[str, typer.Option(help="Whose mail that is.")] = "",
-    live_seconds: Annotated[float, typer.Option(help="Seconds between two new mails.")] = 4.0,
+    live_seconds: Annotated[float, typer.Option(min=0, help="Seconds between two new mails; 0: none.")] = 4.0,
     once: Annotated[bool, typer.Option("--once", help="Stop after the first sync (for scripts).")] = False,
 ) -> None:
     """A pretend Google with an invented sales team (or your own mail) and Dealtrail beside it, in one terminal."""
@@ -146,9 +146,7 @@ def user_add(
     if as_json:
         print_json(made)
     else:
-        out.print(
-            f"Added {made['email']}. They set a password here: {made['invitation']}", markup=False, soft_wrap=True
-        )
+        out.print(f"Added {made['email']}. They set a password here: {made['invitation']}", markup=False)
 
 
 @key_app.command("create")
@@ -180,7 +178,7 @@ def print_json(value: Any) -> None:
 
 def fail(sentence: str) -> NoReturn:
     """Say what is wrong and what to do, and end with status 1."""
-    err.print(sentence, markup=False, soft_wrap=True)
+    err.print(sentence, markup=False)
     raise typer.Exit(1)
 
 
@@ -189,12 +187,12 @@ def run() -> None:
     from house import KNOWN_FAULTS
 
     try:
-        app()
+        app(prog_name="dealtrail")
     except SettingsError as error:
-        err.print(str(error), markup=False, soft_wrap=True)
+        err.print(str(error), markup=False)
         sys.exit(2)
     except KNOWN_FAULTS as error:
-        err.print(str(error), markup=False, soft_wrap=True)
+        err.print(str(error), markup=False)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -48,7 +48,7 @@ def answering(process: subprocess.Popen[str], base: str) -> None:
         except httpx.TransportError:
             return False
 
-    until(look, seconds=30, why="the pages to answer")
+    until(look, seconds=60, why="the pages to answer")
 
 
 @dataclass(frozen=True)
