@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import or_, update
 from sqlmodel import Field, Session, SQLModel, col, select
 
 from models.db import table
@@ -56,11 +56,17 @@ def add_channel(session: Session, source_id: int, kind: str, *, now: datetime) -
 
 
 def end_channels(
-    session: Session, source_ids: Iterable[int | None], *, now: datetime, sealed_grant: bytes = b""
+    session: Session,
+    source_ids: Iterable[int | None] = (),
+    *,
+    now: datetime,
+    ids: Iterable[int] = (),
+    sealed_grant: bytes = b"",
 ) -> None:
-    """Have the doorbells of these sources stopped. ``sealed_grant``: what to stop them with, when the account forgets its
-    own. One that was never opened is simply forgotten."""
-    for channel in session.exec(select(Channel).where(col(Channel.source_id).in_(list(source_ids)))).all():
+    """Have the doorbells of these sources (or those of these ``ids``) stopped. ``sealed_grant``: what to stop them with,
+    when the account forgets its own. One that was never opened is simply forgotten."""
+    wanted = or_(col(Channel.source_id).in_(list(source_ids)), col(Channel.id).in_(list(ids)))
+    for channel in session.exec(select(Channel).where(wanted)).all():
         if channel.opened_at is None:
             session.delete(channel)
             continue
@@ -146,6 +152,18 @@ def channel_failed(
         row.stop_at = again_at
     else:
         row.renew_at = again_at
+    session.add(row)
+
+
+def give_up_channel(session: Session, channel_id: int, *, code: str, sentence: str, now: datetime) -> None:
+    """It could not be stopped: the grant that was kept for it goes, the row stays to tell of it until the doorbell has run
+    out by itself."""
+    row = session.get(Channel, channel_id)
+    if row is None:
+        return
+    row.sealed_grant, row.renew_at, row.stop_at = b"", None, row.expires_at or now
+    row.error, row.error_sentence, row.error_at = code, sentence, now
+    row.lease_owner, row.lease_until = "", None
     session.add(row)
 
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import and_, bindparam, case, or_, update
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, func, select
 
 from models.account import Account, Source, lease_owner
 from models.channel import Channel
@@ -16,8 +16,10 @@ from models.fields import UtcDateTime
 
 REST = {"gmail": timedelta(seconds=2), "calendar": timedelta(seconds=3)}
 """How long further rings are gathered before a source is looked at (provider-contract 2.4: 2 to 5 s for a calendar)."""
+SOURCE_KINDS = {"gmail": "mail", "calendar": "calendar"}
+"""What a kind of doorbell rings for."""
 FRESH = timedelta(seconds=20)
-"""How exactly ``Channel.last_message_at`` is kept: a ring within this time of the last writes nothing."""
+"""How exactly ``Channel.last_message_at`` is kept: a ring so soon after another writes nothing."""
 
 
 def hear(
@@ -112,6 +114,74 @@ def due_channels(now: datetime) -> Any:
     )
 
 
+def unwatched(session: Session, provider: str, kind: str, *, limit: int = 50) -> list[int]:
+    """Sources that are read already and have no doorbell of this kind."""
+    belled = select(Channel.source_id).where(
+        Channel.kind == kind, col(Channel.stop_at).is_(None), col(Channel.source_id).is_not(None)
+    )
+    found = session.exec(
+        select(Source.id)
+        .join(Account, col(Account.id) == Source.account_id)
+        .where(
+            Account.provider == provider,
+            col(Account.disconnected_at).is_(None),
+            Source.kind == SOURCE_KINDS[kind],
+            col(Source.selected),
+            col(Source.gone_at).is_(None),
+            col(Source.synced_at).is_not(None),
+            col(Source.id).not_in(belled),
+        )
+        .limit(limit)
+    )
+    return [source_id for source_id in found.all() if source_id is not None]
+
+
+def unwanted(session: Session, kinds: Collection[str]) -> list[int]:
+    """Doorbells to be stopped: of kinds that are not wanted (any more), of sources that nobody reads, and second ones."""
+    newest = select(func.max(Channel.id)).where(col(Channel.stop_at).is_(None), col(Channel.opened_at).is_not(None))
+    newest = newest.group_by(col(Channel.source_id), col(Channel.kind))
+    found = session.exec(
+        select(Channel.id)
+        .join(Source, col(Source.id) == Channel.source_id)
+        .where(
+            col(Channel.stop_at).is_(None),
+            or_(
+                col(Channel.kind).not_in(list(kinds)),
+                col(Source.selected).is_(False),
+                col(Source.gone_at).is_not(None),
+                and_(col(Channel.opened_at).is_not(None), col(Channel.id).not_in(newest)),
+            ),
+        )
+    )
+    return [channel_id for channel_id in found.all() if channel_id is not None]
+
+
+def moved(session: Session, kind: str, address: str, now: datetime) -> list[int]:
+    """Doorbells that ring elsewhere than they should by now, and are not being renewed already."""
+    found = session.exec(
+        select(Channel.id).where(
+            Channel.kind == kind,
+            col(Channel.address).not_in(("", address)),
+            col(Channel.stop_at).is_(None),
+            col(Channel.renew_at) > now,
+            Channel.failures == 0,
+        )
+    )
+    return [channel_id for channel_id in found.all() if channel_id is not None]
+
+
+def hasten(session: Session, kind: str, *, at: datetime, source_id: int | None = None) -> int:
+    """The doorbells of a kind (or of one source) cannot be relied on: look by ``at`` at what would be looked at later."""
+    sources, channels = table(Source), table(Channel)
+    belled = select(channels.c.source_id).where(channels.c.kind == kind, channels.c.source_id.is_not(None))
+    which = sources.c.id.in_(belled) if source_id is None else sources.c.id == source_id
+    free = or_(sources.c.lease_until.is_(None), sources.c.lease_until <= at)
+    done = session.connection().execute(
+        update(sources).where(which, free, sources.c.next_sync_at > at).values(next_sync_at=at)
+    )
+    return done.rowcount
+
+
 def _free(now: datetime) -> Any:
     channels = table(Channel)
     return or_(channels.c.lease_until.is_(None), channels.c.lease_until <= now)
@@ -138,11 +208,12 @@ def _wake(session: Session, source_ids: Collection[int | None], now: datetime, s
 
 
 def _unheard(channel_ids: Collection[int | None], now: datetime) -> Any:
+    """Which of these were not heard of late, since they were opened last, or since they failed to ring."""
     channels = table(Channel)
-    before = now - FRESH
+    last = channels.c.last_message_at
     return and_(
         channels.c.id.in_([one for one in channel_ids if one is not None]),
-        or_(channels.c.last_message_at.is_(None), channels.c.last_message_at < before),
+        or_(last.is_(None), last < now - FRESH, last < channels.c.opened_at, last <= channels.c.missed_at),
     )
 
 

@@ -10,7 +10,7 @@ import threading
 import dramatiq
 
 from worker import deliver as delivering
-from worker import sync
+from worker import push, sync
 from worker import upkeep as keeping
 from worker.context import Work
 
@@ -45,6 +45,12 @@ def deliver(delivery_id: int, owner: str) -> None:
 
 
 @dramatiq.actor(max_retries=0, time_limit=300_000)
+def tend_channel(channel_id: int, owner: str) -> None:
+    """Open, renew or stop one leased doorbell."""
+    push.tend(bound(), channel_id, owner)
+
+
+@dramatiq.actor(max_retries=0, time_limit=300_000)
 def upkeep() -> None:
     """Keep up with time."""
     _keep_up()
@@ -66,7 +72,7 @@ def declare(broker: dramatiq.Broker) -> None:
         broker.declare_actor(actor)
 
 
-ACTORS = {"sync_source": sync_source, "deliver": deliver, "upkeep": upkeep}
+ACTORS = {"sync_source": sync_source, "deliver": deliver, "tend_channel": tend_channel, "upkeep": upkeep}
 
 
 def enqueue(name: str, *args: int | str) -> None:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from connectors.base import Budget, Connection, GrantStore
+from connectors.doorbell import Inbox
 from models.db import Database
 from models.keyring import Keyring
 
@@ -33,12 +34,28 @@ class Pace:
 
     poll: float = 60.0
     calendar_poll: float = 300.0
+    poll_with_push: float = 900.0
+    calendar_poll_with_push: float = 1_800.0
     lease: float = 120.0
     tick: float = 1.0
     slice: float = 20.0
     backfill_months: int = 12
     webhook_timeout: float = 15.0
     webhook_allow_private: bool = False
+
+
+@dataclass(frozen=True)
+class Push:
+    """Which doorbells to ask for: a mailbox rings at a topic, a calendar at an address of ours. Empty: none, and everything
+    is looked at on a timer. ``inbox``: where rings are taken from, when they are not posted to us."""
+
+    gmail_topic: str = ""
+    calendar_address: str = ""
+    inbox: Inbox | None = None
+
+    def address(self, kind: str) -> str:
+        """Where doorbells of a kind ring; empty when they are not wanted."""
+        return {"gmail": self.gmail_topic, "calendar": self.calendar_address}.get(kind, "")
 
 
 def utcnow() -> datetime:
@@ -54,6 +71,7 @@ class Work:
     keyring: Keyring
     providers: Mapping[str, Provider]
     pace: Pace = field(default_factory=Pace)
+    push: Push = field(default_factory=Push)
     now: Callable[[], datetime] = utcnow
     monotonic: Callable[[], float] = time.monotonic
     rng: random.Random = field(default_factory=random.Random)

@@ -15,6 +15,7 @@ from sqlmodel import Session, col, select
 
 from models.account import Source, claim_due_sources, due_sources, release_dead_leases
 from models.deal import Deal
+from models.doorbell import claim_due_channels, due_channels
 from models.event import Event
 from models.interaction import Interaction
 from models.webhook import Delivery, claim_due_deliveries, due_deliveries, release_dead_deliveries
@@ -24,6 +25,7 @@ from worker.meetings import ended_meetings
 log = structlog.get_logger()
 AT_ONCE = 50
 DELIVERY_LEASE = 60.0
+CHANNEL_LEASE = 300.0
 SWEEP_EVERY = 10.0
 
 
@@ -33,6 +35,7 @@ class Due:
 
     sources: bool
     deliveries: bool
+    channels: bool
     chores: bool
 
 
@@ -45,6 +48,7 @@ def what_is_due(session: Session, now: datetime) -> Due:
     return Due(
         sources=exists(due_sources(now)),
         deliveries=exists(due_deliveries(now)),
+        channels=exists(due_channels(now)),
         chores=exists(select(Event.id).where(col(Event.position).is_(None)))
         or exists(select(Deal.id).where(col(Deal.suggest_at) <= now))
         or exists(select(Interaction.id).where(col(Interaction.rematch_at) <= now))
@@ -79,18 +83,21 @@ class Scheduler:
             self._free_the_dead(now)
         with db.read() as session:
             due = what_is_due(session, now)
-        sources = deliveries = []
-        if due.sources or due.deliveries:
+        sources = deliveries = channels = []
+        if due.sources or due.deliveries or due.channels:
             with db.write() as session:
                 sources = claim_due_sources(session, now=now, seconds=self._work.pace.lease, limit=AT_ONCE)
                 deliveries = claim_due_deliveries(session, now=now, seconds=DELIVERY_LEASE, limit=AT_ONCE)
+                channels = claim_due_channels(session, now=now, seconds=CHANNEL_LEASE, limit=AT_ONCE)
         for source_id, owner in sources:
             self._enqueue("sync_source", source_id, owner)
         for delivery_id, owner in deliveries:
             self._enqueue("deliver", delivery_id, owner)
+        for channel_id, owner in channels:
+            self._enqueue("tend_channel", channel_id, owner)
         if due.chores:
             self._enqueue("upkeep")
-        return len(sources) + len(deliveries)
+        return len(sources) + len(deliveries) + len(channels)
 
     def _free_the_dead(self, now: datetime) -> None:
         """What a killed process of this machine held; looked for without a lock first."""

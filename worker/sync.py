@@ -14,7 +14,7 @@ from connectors.base import Connection, Mailbox
 from connectors.errors import ConnectorError, CursorExpired
 from connectors.items import Item, Listed, Page
 from models.account import Account, Source, release_source
-from worker import directory, faults, reconcile, walks
+from worker import directory, faults, pacing, reconcile, walks
 from worker.context import Work
 from worker.intake import Holding, LeaseLost, take, to_open
 
@@ -56,7 +56,7 @@ def _load(work: Work, source_id: int, owner: str) -> tuple[Source, Account] | No
 
 def _release(work: Work, source: Source, holding: Holding, *, more: bool, started: datetime) -> None:
     now = work.now()
-    wait = {"mail": work.pace.poll, "calendar": work.pace.calendar_poll}.get(source.kind, directory.DAY)
+    wait = pacing.wait(work, source, started)
     later = now + timedelta(seconds=wait * work.rng.uniform(0.75, 1.25))
     with work.db.write() as session:
         faults.clear(session, source.account_id, since=started)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import structlog
 
-from worker import think
+from worker import push, think
 from worker.context import Work
 from worker.meetings import hold_meetings
 from worker.outbox import drain
@@ -23,7 +23,7 @@ def keep_up(work: Work) -> int:
         some = rematch(work.db, now) + hold_meetings(work.db, now)
         for deal_id in think.due_deals(work.db, now):
             some += _think(work, deal_id)
-        some += drain(work.db, now)
+        some += drain(work.db, now) + push.plan(work)
         done += some
         if not some:
             break
