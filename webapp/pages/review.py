@@ -9,6 +9,7 @@ from models.errors import NotFound
 from webapp import timeline
 from webapp.deps import Given, Me
 from webapp.pages.case import logged_since, read_case
+from webapp.pages.context import with_context
 from webapp.pages.queue import LATER, MOST_LATER, put_off, read_queue, version_of
 from webapp.pages.show import done, live, page
 from webapp.security import policy
@@ -25,6 +26,7 @@ def review(request: Request, given: Given, me: Me, item: str = "") -> Response:
         case = read_case(session, item, me) if item else None
         if case is None and queue.lines:
             case = read_case(session, queue.lines[0].key, me)
+        case = with_context(session, case, me)
         logged = logged_since(session, given.clock())
         accounts = len(timeline.visible_accounts(session, me))
     opened = bool(item) and case is not None and case["key"] == item
@@ -44,6 +46,7 @@ def news(request: Request, given: Given, me: Me, item: str = "", v: str = "") ->
             return Response(status_code=204)
         queue = read_queue(session, me, later)
         case = read_case(session, queue.lines[0].key, me) if queue.lines and not item else None
+        case = with_context(session, case, me)
         logged = logged_since(session, given.clock())
     return live(request, "_review_news.html", version, queue=queue, case=case, current=item, logged=logged)
 

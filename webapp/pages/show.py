@@ -41,6 +41,7 @@ def _templates() -> Environment:
         "size": words.size,
         "lag": words.lag,
         "why": words.why,
+        "tight": words.tight,
         "month": words.month,
     }
     made.globals["days_ago"] = pass_context(lambda context, at: words.days_ago(at, context["now"]))

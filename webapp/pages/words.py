@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -101,6 +102,11 @@ def lag(seconds: float | None) -> str:
 def plural(number: int, noun: str, many: str = "") -> str:
     """``1 deal``, ``2 deals``."""
     return f"{number:,} {noun if number == 1 else many or noun + 's'}"
+
+
+def tight(text: str) -> str:
+    """Without empty lines."""
+    return re.sub(r"\s*\n\s*", "\n", text).strip()
 
 
 def initials(name: str | None) -> str:

@@ -72,9 +72,10 @@
 
   // ---- showing a page again in place
   document.addEventListener("renew", (event) => renew(event.detail.item));
-  let renewing = Promise.resolve();
+  let renewing = Promise.resolve(), turns = 0;
   const renew = (item) => (renewing = renewing.then(() => again(item)).catch(() => {}));
   async function again(item) {
+    turns += 1;
     const here = new URL(location.href);
     if (here.pathname === "/" && item !== null && item !== undefined) {
       item ? here.searchParams.set("item", item) : here.searchParams.delete("item");
@@ -182,6 +183,7 @@
     const main = one("#main[data-live]");
     if (!main || asking || document.hidden) return;
     asking = true;
+    const turn = turns;
     try {
       const address = new URL(main.dataset.live, location.href);
       address.searchParams.set("v", main.dataset.version || "");
@@ -190,7 +192,9 @@
       const shown = all("#stream > .entry").length;
       if (shown) address.searchParams.set("shown", shown);
       const answer = await fetch(address, { headers: { "X-Live": "1" }, redirect: "error" });
-      if (answer.status === 200 && main.isConnected && place(await answer.text())) {
+      const text = await answer.text();
+      const stale = turn !== turns || !main.isConnected || item !== one("#case")?.dataset.item;  // it moved on meanwhile
+      if (answer.status === 200 && !stale && place(text)) {
         main.dataset.version = answer.headers.get("x-version") || "";
       }
     } catch { /* the next look tries again */ } finally { asking = false; }
