@@ -15,7 +15,7 @@ endif
 export PYTHONUNBUFFERED = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test browser check fix eval bench clean
+.PHONY: help setup run demo test browser check fix eval bench docs clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -56,6 +56,9 @@ eval: setup ## figures on real mail: make eval DATA=folder (skips what is absent
 
 bench: setup ## performance as ratios and counts
 	@$(BIN)/python -m bench
+
+docs: setup ## write docs/settings.md anew from settings.py
+	@$(BIN)/python -m docs.settings_page
 
 clean: ## take the virtual environment and what was generated away
 	@rm -rf $(VENV) $(TOOL) out .ruff_cache .hypothesis .import_linter_cache

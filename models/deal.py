@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+from sqlalchemy import BigInteger
 from sqlmodel import Field, Session, SQLModel, col, select
 
 from models.contact import Company, Contact
@@ -14,6 +15,8 @@ from models.pipeline import FINAL, Stage, default_pipeline, stages_of
 from models.user import User
 
 SOURCES = ("person", "suggestion", "rule", "api", "import")
+MOST_MINOR = 10**15 - 1
+"""The largest amount, in hundredths."""
 ROLES = ("buyer", "decision maker", "champion", "user", "finance", "legal", "other")
 
 
@@ -27,7 +30,7 @@ class Deal(SQLModel, table=True):
     stage_id: int = Field(foreign_key="stage.id", index=True)
     company_id: int | None = Field(default=None, foreign_key="company.id", index=True)
     owner_id: int | None = Field(default=None, foreign_key="user.id", index=True)
-    amount_minor: int | None = None
+    amount_minor: int | None = Field(default=None, sa_type=BigInteger)
     currency: str = "EUR"
     expected_close: date | None = None
     next_step: str = ""
@@ -79,6 +82,14 @@ class Actor:
     suggestion_id: int | None = None
 
 
+def check_amount(amount_minor: int | None) -> None:
+    """Raises Invalid for an amount that no deal has."""
+    if amount_minor is not None and amount_minor < 0:
+        raise Invalid("A deal's amount is not negative.", "amount")
+    if amount_minor is not None and amount_minor > MOST_MINOR:
+        raise Invalid("A deal's amount is below ten trillion.", "amount")
+
+
 def add_deal(
     session: Session,
     *,
@@ -99,8 +110,7 @@ def add_deal(
     Raises Invalid, NotFound."""
     if not name.strip():
         raise Invalid("A deal needs a name.", "name")
-    if amount_minor is not None and amount_minor < 0:
-        raise Invalid("A deal's amount is not negative.", "amount")
+    check_amount(amount_minor)
     if len(currency) != 3 or not currency.isalpha():
         raise Invalid("A currency is three letters, such as EUR.", "currency")
     stage = stage or stages_of(session, default_pipeline(session).id or 0)[0]
@@ -178,8 +188,7 @@ def move_deal(
     lock(session, deal)
     if stage.pipeline_id != deal.pipeline_id:
         raise Invalid(f"{stage.name!r} is a stage of another pipeline.", "stage")
-    if amount_minor is not None and amount_minor < 0:
-        raise Invalid("A deal's amount is not negative.", "amount")
+    check_amount(amount_minor)
     if stage.id == deal.stage_id:
         return None
     before = session.get(Stage, deal.stage_id)

@@ -1,7 +1,6 @@
 """Sending a webhook what it missed: one range of the feed again, or only what never arrived."""
 
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import update
 from sqlmodel import Session, col, or_, select
@@ -9,7 +8,7 @@ from sqlmodel import Session, col, or_, select
 from models.db import chunks, table
 from models.errors import Conflict, Invalid
 from models.event import Event
-from models.webhook import Delivery, Webhook, plan_deliveries
+from models.webhook import Delivery, Webhook, matches, plan_deliveries
 
 MOST = 5_000
 """Events looked at in one request."""
@@ -45,17 +44,6 @@ def replay(
     wanted = [event for event in events if hook.event in ("*", event.kind) and matches(hook.filter, event.payload)]
     planned = sum(_plan(session, hook, part, only_missing=only_missing, now=now) for part in chunks(wanted))
     return planned, events[-1].position if more else None
-
-
-def matches(wanted: dict[str, Any], payload: dict[str, Any]) -> bool:
-    """Whether a payload has every field of a filter with that value (dots lead into objects); a list means one of."""
-    for name, value in wanted.items():
-        found: Any = payload
-        for step in name.split("."):
-            found = found.get(step) if isinstance(found, dict) else None
-        if found not in value if isinstance(value, list) else found != value:
-            return False
-    return True
 
 
 def _plan(session: Session, hook: Webhook, events: list[Event], *, only_missing: bool, now: datetime) -> int:

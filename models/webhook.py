@@ -110,6 +110,17 @@ def active_webhooks(session: Session) -> list[Webhook]:
     return list(session.exec(select(Webhook).where(col(Webhook.deleted_at).is_(None))).all())
 
 
+def matches(wanted: dict[str, Any], payload: dict[str, Any]) -> bool:
+    """Whether a payload has every field of a filter with that value (dots lead into objects); a list means one of."""
+    for name, value in wanted.items():
+        found: Any = payload
+        for step in name.split("."):
+            found = found.get(step) if isinstance(found, dict) else None
+        if found not in value if isinstance(value, list) else found != value:
+            return False
+    return True
+
+
 def plan_deliveries(session: Session, pairs: list[tuple[Webhook, Event]], *, now: datetime) -> None:
     """One delivery for each (webhook, event), once."""
     insert_new(
@@ -230,6 +241,14 @@ def record_attempt(
                 "It has failed for five days. Mend the receiver, then resume and replay what is missing."
             )
     session.add_all([delivery, webhook])
+
+
+def drop_delivery(session: Session, delivery: Delivery, *, now: datetime, why: str) -> None:
+    """Send it no more, and say why."""
+    session.add(Attempt(delivery_id=delivery.id or 0, at=now, error=why))
+    delivery.state, delivery.next_attempt_at = "dropped", None
+    delivery.lease_owner, delivery.lease_until = "", None
+    session.add(delivery)
 
 
 def redeliver(session: Session, delivery_id: int, *, now: datetime) -> Delivery:

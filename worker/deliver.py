@@ -10,7 +10,9 @@ import structlog
 from connectors import webhook as wire
 from models.event import Event
 from models.keyring import KeyringError
-from models.webhook import Delivery, Webhook, record_attempt
+from models.telling import told
+from models.user import User
+from models.webhook import Delivery, Webhook, drop_delivery, record_attempt
 from worker.context import Work
 
 log = structlog.get_logger()
@@ -31,6 +33,9 @@ def run(work: Work, delivery_id: int, owner: str) -> None:
     parcel = _load(work, delivery_id, owner)
     if parcel is None:
         return
+    if isinstance(parcel, str):
+        _drop(work, delivery_id, owner, parcel)
+        return
     outcome = wire.send(
         parcel.url,
         parcel.secret,
@@ -43,7 +48,8 @@ def run(work: Work, delivery_id: int, owner: str) -> None:
     _record(work, delivery_id, owner, outcome, work.now())
 
 
-def _load(work: Work, delivery_id: int, owner: str) -> _Parcel | None:
+def _load(work: Work, delivery_id: int, owner: str) -> _Parcel | str | None:
+    """What to send, as the webhook's owner may read it today; the reason why nothing may go; None when it is not ours."""
     with work.db.read() as session:
         delivery = session.get(Delivery, delivery_id)
         if delivery is None or delivery.lease_owner != owner or delivery.state != "pending":
@@ -51,13 +57,25 @@ def _load(work: Work, delivery_id: int, owner: str) -> _Parcel | None:
         hook, event = session.get(Webhook, delivery.webhook_id), session.get(Event, delivery.event_id)
         if hook is None or event is None or hook.deleted_at is not None:
             return None
+        user = session.get(User, hook.user_id)
+        told_now = told(session, [event], hook.user_id, is_admin=user is not None and user.role == "admin")
+        if event.id not in told_now:
+            return "It has become private since; the webhook's owner may not read it any more."
         try:
             secret = work.keyring.open(hook.sealed_secret).decode()
         except KeyringError:
             log.error("deliver.no_secret", webhook=hook.id)
             secret = ""
-        body = wire.body_of(event.uid, event.kind, event.at, event.payload)
+        body = wire.body_of(event.uid, event.kind, event.at, told_now[event.id])
         return _Parcel(hook.target_url, secret, event.uid, body)
+
+
+def _drop(work: Work, delivery_id: int, owner: str, why: str) -> None:
+    with work.db.write() as session:
+        delivery = session.get(Delivery, delivery_id)
+        if delivery is not None and delivery.lease_owner == owner:
+            drop_delivery(session, delivery, now=work.now(), why=why)
+    log.info("delivery.dropped", id=delivery_id)
 
 
 def _record(work: Work, delivery_id: int, owner: str, outcome: wire.Outcome, now: datetime) -> None:

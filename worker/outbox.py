@@ -6,14 +6,13 @@ Whether two workers come at once does not matter: places are unique, and so is (
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 
 from models.db import Database
 from models.event import Event, place_events
 from models.user import User
-from models.webhook import Webhook, active_webhooks, plan_deliveries
+from models.webhook import Webhook, active_webhooks, matches, plan_deliveries
 
 
 def drain(db: Database, now: datetime) -> int:
@@ -38,14 +37,3 @@ def _wanted(hook: Webhook, user: User | None, event: Event) -> bool:
     if event.at < hook.created_at or event.user_id not in (None, user.id):
         return False
     return matches(hook.filter, event.payload)
-
-
-def matches(wanted: dict[str, Any], payload: dict[str, Any]) -> bool:
-    """Whether a payload has every field of a filter with that value (dots lead into objects); a list means one of."""
-    for name, value in wanted.items():
-        found: Any = payload
-        for step in name.split("."):
-            found = found.get(step) if isinstance(found, dict) else None
-        if found not in value if isinstance(value, list) else found != value:
-            return False
-    return True

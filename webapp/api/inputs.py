@@ -25,7 +25,7 @@ Line = Annotated[str, StringConstraints(max_length=200, strip_whitespace=True), 
 Text = Annotated[str, StringConstraints(max_length=2_000, strip_whitespace=True), AfterValidator(_printable)]
 Address = Annotated[str, StringConstraints(max_length=320, strip_whitespace=True), AfterValidator(_printable)]
 Addresses = Annotated[list[Address], MaxLen(100)]
-Amount = Annotated[Decimal, Field(ge=0, le=20_000_000, decimal_places=2, allow_inf_nan=False)]
+Amount = Annotated[Decimal, Field(ge=0, lt=10_000_000_000_000, decimal_places=2, allow_inf_nan=False)]
 
 
 class Body(BaseModel):

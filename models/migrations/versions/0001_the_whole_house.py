@@ -349,7 +349,7 @@ def upgrade() -> None:
         sa.Column("stage_id", sa.Integer(), nullable=False),
         sa.Column("company_id", sa.Integer(), nullable=True),
         sa.Column("owner_id", sa.Integer(), nullable=True),
-        sa.Column("amount_minor", sa.Integer(), nullable=True),
+        sa.Column("amount_minor", sa.BigInteger(), nullable=True),
         sa.Column("currency", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("expected_close", sa.Date(), nullable=True),
         sa.Column("next_step", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
