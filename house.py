@@ -21,11 +21,13 @@ import structlog
 from sqlmodel import Session, col, select
 
 import settings as setting_page
+from connectors.doorbell import Inbox
 from connectors.errors import ConnectorError
 from connectors.google import GoogleConfig
 from connectors.guard import check_url
 from connectors.providers import AnyProvider, Google, Granted
 from models.account import Account, Source, request_sync
+from models.channel import Channel
 from models.db import Database, StaleSchema, Unreachable
 from models.errors import Invalid, ModelError, NotFound
 from models.health import account_health
@@ -39,7 +41,7 @@ from models.user import create_key as make_key
 from models.webhook import Webhook
 from settings import Settings, SettingsError
 from webapp.grants import keep_grant
-from worker.context import Pace, Work
+from worker.context import Pace, Push, Work
 
 KNOWN_FAULTS = (ModelError, StaleSchema, Unreachable, KeyringError, ConnectorError)
 log = structlog.get_logger()
@@ -71,13 +73,16 @@ class House:
         pace = Pace(
             poll=chosen.poll_seconds,
             calendar_poll=chosen.calendar_poll_seconds,
+            poll_with_push=max(chosen.poll_seconds, chosen.poll_seconds_with_push),
+            calendar_poll_with_push=max(chosen.calendar_poll_seconds, chosen.calendar_poll_seconds_with_push),
             lease=chosen.lease_seconds,
             tick=chosen.tick_seconds,
             backfill_months=chosen.backfill_months,
             webhook_timeout=chosen.webhook_timeout,
             webhook_allow_private=chosen.webhook_allow_private,
         )
-        return Work(self.db, self.keyring, self.providers, pace)
+        push = Push(chosen.google_pubsub_topic, chosen.calendar_push_address(), _inbox(chosen))
+        return Work(self.db, self.keyring, self.providers, pace, push)
 
 
 def open_house(*, check: bool = True, **overrides: Any) -> House:
@@ -100,11 +105,39 @@ def open_house(*, check: bool = True, **overrides: Any) -> House:
 
 
 def _providers(chosen: Settings) -> dict[str, AnyProvider]:
-    google = GoogleConfig(
+    return {"google": Google(_google(chosen))}
+
+
+def _inbox(chosen: Settings) -> Inbox | None:
+    """The subscription that the worker reads, if there is one. Google's libraries load only then."""
+    if not chosen.google_pubsub_topic or not chosen.google_pubsub_subscription:
+        return None
+    from connectors.google.pubsub import PubSubInbox
+
+    file = chosen.google_pubsub_credentials_file or Path()
+    return PubSubInbox(_google(chosen), chosen.google_pubsub_subscription, file)
+
+
+def _push_door(chosen: Settings) -> Any:
+    """Who checks what is pushed to us; None where nothing is to be."""
+    if not chosen.google_pubsub_topic or not chosen.google_push_service_account:
+        return None
+    from connectors.google.rings import Certificates, PushVerifier
+
+    certificates = Certificates(_google(chosen).certs_uri, timeout=chosen.google_timeout)
+    audience = chosen.google_push_audience or chosen.gmail_push_address()
+    door = PushVerifier(certificates, audience=audience, service_account=chosen.google_push_service_account)
+    door.warm()
+    return door
+
+
+def _google(chosen: Settings) -> GoogleConfig:
+    return GoogleConfig(
         client_id=chosen.google_client_id,
         client_secret=chosen.secret("google_client_secret"),
         api_root=chosen.google_api_root,
         oauth_root=chosen.google_oauth_root,
+        pubsub_api_root=chosen.google_pubsub_root,
         units_per_minute=chosen.gmail_units_per_minute,
         project_units_per_minute=chosen.gmail_project_units_per_minute,
         cost_profile=chosen.gmail_cost_profile,
@@ -113,7 +146,6 @@ def _providers(chosen: Settings) -> dict[str, AnyProvider]:
         budget_share=chosen.budget_share,
         budget_reserve=chosen.budget_reserve,
     )
-    return {"google": Google(google)}
 
 
 # ---- serving
@@ -164,6 +196,7 @@ def _worker(house: House) -> Iterator[None]:
 
     broker = build_broker(house.settings.broker_url)
     from worker import actors
+    from worker.reader import Reader
     from worker.scheduler import Scheduler
 
     surroundings = house.work()
@@ -171,11 +204,16 @@ def _worker(house: House) -> Iterator[None]:
     actors.declare(broker)
     embedded = EmbeddedWorker(broker, threads=house.settings.workers)
     scheduler = Scheduler(surroundings, actors.enqueue)
+    reader = Reader(surroundings, surroundings.push.inbox) if surroundings.push.inbox else None
     embedded.start()
     scheduler.start()
+    if reader is not None:
+        reader.start()
     try:
         yield
     finally:
+        if reader is not None:
+            reader.stop()
         scheduler.stop()
         embedded.stop()
 
@@ -211,6 +249,7 @@ def build_app(house: House, *, setup_token: str | None = None) -> Any:
         clock=now,
         version=release(),
         setup_token=token,
+        push=_push_door(chosen),
     )
     return create_app(deps)
 
@@ -408,6 +447,10 @@ def reseal() -> int:
         for account in session.exec(select(Account).where(Account.sealed_grant != b"")):
             account.sealed_grant = house.keyring.reseal(account.sealed_grant)
             session.add(account)
+            done += 1
+        for channel in session.exec(select(Channel).where(Channel.sealed_grant != b"")):
+            channel.sealed_grant = house.keyring.reseal(channel.sealed_grant)
+            session.add(channel)
             done += 1
         for hook in session.exec(select(Webhook)):
             hook.sealed_secret = house.keyring.reseal(hook.sealed_secret)

@@ -21,6 +21,7 @@ PREFIX = "DEALTRAIL_"
 GOOGLE_API_ROOT = "https://gmail.googleapis.com"
 GOOGLE_CALENDAR_ROOT = "https://www.googleapis.com"
 GOOGLE_OAUTH_ROOT = "https://oauth2.googleapis.com"
+GOOGLE_PUBSUB_ROOT = "https://pubsub.googleapis.com"
 MICROSOFT_GRAPH_ROOT = "https://graph.microsoft.com/v1.0"
 MICROSOFT_LOGIN_ROOT = "https://login.microsoftonline.com"
 ALL_BUT = 0.85
@@ -70,6 +71,29 @@ class Settings(BaseSettings):
     gmail_batch_size: int = Field(20, ge=1, le=50, description="Parts in one Gmail batch at the most.")
     google_timeout: float = Field(20.0, gt=0, le=120, description="Seconds to wait for an answer from Google.")
 
+    # push from Google (optional: without it everything is looked at on a timer)
+    google_pubsub_topic: str = Field(
+        "",
+        pattern=r"^(projects/[^/\s]+/topics/[^/\s]+)?$",
+        description="projects/PROJECT/topics/NAME, where Gmail tells of new mail. Empty: mailboxes are polled.",
+    )
+    google_pubsub_subscription: str = Field(
+        "",
+        pattern=r"^(projects/[^/\s]+/subscriptions/[^/\s]+)?$",
+        description="projects/PROJECT/subscriptions/NAME of that topic, which the worker reads (no public address needed).",
+    )
+    google_pubsub_credentials_file: Path | None = Field(
+        None, description="Key (JSON) of a service account that may read the subscription."
+    )
+    google_pubsub_root: str = Field("", description="Empty: Google's own host. Else a loopback URL.")
+    google_push_service_account: str = Field(
+        "", description="E-mail of the service account that signs pushes to BASE_URL/push/google/gmail."
+    )
+    google_push_audience: str = Field("", description="Audience of these pushes; empty: that address itself.")
+    google_calendar_push: Literal["auto", "on", "off"] = Field(
+        "auto", description="Let calendars tell of changes; auto: when BASE_URL is https."
+    )
+
     # Microsoft
     microsoft_client_id: str = Field("", description="Application (client) id in Entra.")
     microsoft_client_secret: SecretStr = Field(
@@ -86,6 +110,8 @@ class Settings(BaseSettings):
     backfill_months: int = Field(12, ge=0, le=120, description="How far back a first sync opens headers.")
     poll_seconds: float = Field(60.0, gt=0, description="Between two looks at an idle mailbox (+-25 %).")
     calendar_poll_seconds: float = Field(300.0, gt=0, description="Between two looks at an idle calendar (+-25 %).")
+    poll_seconds_with_push: float = Field(900.0, gt=0, description="The same while the mailbox tells of changes.")
+    calendar_poll_seconds_with_push: float = Field(1_800.0, gt=0, description="The same for such a calendar.")
     lease_seconds: float = Field(120.0, ge=5, description="How long a worker may hold a source without a sign of life.")
     workers: int = Field(4, ge=1, le=64, description="Threads that sync, log and deliver in one process.")
     tick_seconds: float = Field(1.0, gt=0, le=60, description="How often the scheduler looks for due rows.")
@@ -97,13 +123,16 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much to log.")
     log_json: bool = Field(False, description="One JSON object a line instead of text.")
 
-    @field_validator("google_api_root", "google_oauth_root", "microsoft_graph_root", "microsoft_login_root")
+    @field_validator(
+        "google_api_root", "google_oauth_root", "google_pubsub_root", "microsoft_graph_root", "microsoft_login_root"
+    )
     @classmethod
     def _own_host_or_loopback(cls, value: str, info: Any) -> str:
         value = value.rstrip("/")
         own = {
             "google_api_root": {GOOGLE_API_ROOT, GOOGLE_CALENDAR_ROOT},
             "google_oauth_root": {GOOGLE_OAUTH_ROOT},
+            "google_pubsub_root": {GOOGLE_PUBSUB_ROOT},
             "microsoft_graph_root": {MICROSOFT_GRAPH_ROOT},
             "microsoft_login_root": {MICROSOFT_LOGIN_ROOT},
         }[str(info.field_name)]
@@ -143,6 +172,30 @@ class Settings(BaseSettings):
                 "BROKER_URL names a shared broker but DATABASE_URL is SQLite; set DATABASE_URL to Postgres"
             )
         return self
+
+    @model_validator(mode="after")
+    def _what_rings_must_be_heard(self) -> Settings:
+        if self.google_pubsub_topic and not (self.google_pubsub_subscription or self.google_push_service_account):
+            raise ValueError(
+                "GOOGLE_PUBSUB_TOPIC is set but nobody listens; set GOOGLE_PUBSUB_SUBSCRIPTION (and its credentials file), "
+                "or GOOGLE_PUSH_SERVICE_ACCOUNT for a subscription that pushes"
+            )
+        if self.google_pubsub_subscription and self.google_pubsub_credentials_file is None:
+            raise ValueError("GOOGLE_PUBSUB_SUBSCRIPTION needs GOOGLE_PUBSUB_CREDENTIALS_FILE, a service account's key")
+        if self.google_calendar_push == "on" and not self.calendar_push_address():
+            raise ValueError("GOOGLE_CALENDAR_PUSH is on, but Google rings only at https; BASE_URL must be https")
+        return self
+
+    def gmail_push_address(self) -> str:
+        """Where a Pub/Sub subscription that pushes posts to."""
+        return f"{self.base_url}/push/google/gmail"
+
+    def calendar_push_address(self) -> str:
+        """Where calendars ring; empty when they are not to. A pretend Google rings on this machine too, if told so."""
+        parts = urlsplit(self.base_url)
+        here = bool(self.google_api_root) and parts.hostname in LOOPBACK and self.google_calendar_push == "on"
+        able = self.google_calendar_push != "off" and (parts.scheme == "https" or here)
+        return f"{self.base_url}/push/google/calendar" if able else ""
 
     def resolved_database_url(self) -> str:
         """The database to use: DATABASE_URL with its driver spelled out, else the embedded SQLite file."""

@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from connectors.errors import ConnectorError
 from models.errors import Conflict, Forbidden, Invalid, ModelError, NotFound
 from models.keyring import KeyringError
-from webapp import api, pages
+from webapp import api, pages, push
 from webapp.deps import Deps
 from webapp.pages.door import path_to_door
 from webapp.security import SafeHeaders, SignInNeeded, TooManyTries, check_token, guard, is_api, policy_of
@@ -52,6 +52,7 @@ def create_app(deps: Deps) -> FastAPI:
     app.add_middleware(SafeHeaders)
     app.include_router(api.router)
     app.include_router(pages.router)
+    app.include_router(push.router)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
     _refusals(app)
     forgotten = [f"{path} {sorted(methods)}" for path, methods, who in policies(app) if who is None]

@@ -30,10 +30,19 @@ class Provider(Protocol):
     def finish(self, blob: str, params: Mapping[str, str], redirect_uri: str) -> Any: ...
 
 
+class PushDoor(Protocol):
+    """Who tells a provider's push from anybody else's (``connectors.google.rings``), without calling anybody."""
+
+    def check(self, authorization: str) -> None:
+        """Raises ConnectorError: Forged, or TryLater while it cannot tell yet."""
+        ...
+
+
 @dataclass(frozen=True)
 class Deps:
     """The surroundings of a request. ``check_url`` raises ValueError with a sentence for an address that must not be
-    called; ``setup_token``: what the first-start page asks for, empty when only this machine can reach it."""
+    called; ``setup_token``: what the first-start page asks for, empty when only this machine can reach it; ``push``: None
+    where no provider pushes to us."""
 
     db: Database
     keyring: Keyring
@@ -44,6 +53,7 @@ class Deps:
     clock: Callable[[], datetime]
     version: str
     setup_token: str = ""
+    push: PushDoor | None = None
 
 
 @dataclass(frozen=True)
