@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -43,12 +44,8 @@ class Rule:
 class Cue:
     rule: Rule
     pattern: re.Pattern[str]
-    literals: tuple[tuple[str, ...], ...]
-    """Of each of these groups one stands in every text that the pattern can match; empty: nothing is known."""
-
-    def possible(self, text: str) -> bool:
-        """Whether a folded text has what the pattern demands."""
-        return all(any(literal in text for literal in group) for group in self.literals)
+    literals: tuple[frozenset[str], ...]
+    """Of each of these groups one stands in every text (``packed``) that the pattern can match; empty: nothing is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,35 +60,54 @@ class Language:
     wake: dict[str, Any]
     files: dict[str, tuple[str, ...]]
 
-    def candidates(self, text: str, letters: frozenset[str], side: str) -> list[Cue]:
-        """The cues of a side that can match a folded text at all. ``letters``: its ``threes``."""
-        return self.sides[side].candidates(text, letters)
+    def candidates(self, text: str, threes: frozenset[str], side: str) -> list[Cue]:
+        """The cues of a side that can match a text at all, given as ``packed`` gives it."""
+        return self.sides[side].candidates(text, threes)
 
 
 class Index:
-    """The cues of one side, found by the literals of which one must stand in a text: those are looked up by their first
-    three letters, so that a sentence is compared with few of some hundred wordings."""
+    """The cues of one side, found by what a text must hold for them to match: literals are looked up by the three
+    letters that set them apart best, so that a sentence is compared with few of some hundred wordings."""
 
     def __init__(self, cues: Sequence[Cue]) -> None:
         self._cues = cues
-        self._always: set[int] = set()
-        self._by_three: dict[str, set[int]] = {}
+        self._always = [number for number, cue in enumerate(cues) if not cue.literals]
+        self._found_by: dict[str, list[int]] = {}
         for number, cue in enumerate(cues):
-            group = cue.literals[0] if cue.literals else ("",)
-            for literal in group:
-                place = self._by_three.setdefault(literal[:3], set()) if len(literal) >= 3 else self._always
-                place.add(number)
+            for literal in cue.literals[0] if cue.literals else ():
+                self._found_by.setdefault(literal, []).append(number)
+        literals = {literal for cue in cues for group in cue.literals for literal in group}
+        self._short = [literal for literal in literals if len(literal) < 3]
+        long = sorted(literals.difference(self._short))
+        common = Counter(three for literal in long for three in _threes(literal))
+        self._by_three: dict[str, list[str]] = {}
+        for literal in long:
+            rarest = min(_threes(literal), key=common.__getitem__)
+            self._by_three.setdefault(rarest, []).append(literal)
         self._threes = frozenset(self._by_three)
 
-    def candidates(self, text: str, letters: frozenset[str]) -> list[Cue]:
+    def candidates(self, text: str, threes: frozenset[str]) -> list[Cue]:
         """In the order of the file."""
-        found = self._always.union(*(self._by_three[three] for three in self._threes & letters))
-        return [cue for cue in map(self._cues.__getitem__, sorted(found)) if cue.possible(text)]
+        there = {literal for literal in self._short if literal in text}
+        for three in self._threes & threes:
+            for literal in self._by_three[three]:
+                if literal in text:
+                    there.add(literal)
+        found = set(self._always)
+        for literal in self._found_by.keys() & there:
+            found.update(self._found_by[literal])
+        cues = [self._cues[number] for number in sorted(found)]
+        return [cue for cue in cues if not any(map(there.isdisjoint, cue.literals[1:]))]
 
 
-def threes(text: str) -> frozenset[str]:
-    """Every three characters that follow one another in a text."""
-    return frozenset([text[at : at + 3] for at in range(len(text) - 2)])
+def packed(folded: str) -> tuple[str, frozenset[str]]:
+    """A folded text with single blanks, and every three characters that follow one another in it."""
+    text = " ".join(folded.split())
+    return text, frozenset(_threes(text))
+
+
+def _threes(text: str) -> list[str]:
+    return [text[at : at + 3] for at in range(len(text) - 2)]
 
 
 @cache
@@ -213,13 +229,13 @@ def _any(block: str, words: dict[str, str], spaced: bool, where: str) -> re.Patt
     return _compiled("|".join(sources) or r"(?!)", block[:40], where)
 
 
-def required(source: str) -> tuple[tuple[str, ...], ...]:
-    """Groups of strings: of each group at least one stands in every match of a pattern. The most selective group comes first
+def required(source: str) -> tuple[frozenset[str], ...]:
+    """Groups of strings: of each group at least one stands in every match of a pattern, once blanks are single. The most selective group comes first
     (the one whose shortest string is longest); () when none can be named. Read off the standard library's own parse of the
     pattern; with an unknown construct the pattern is merely tried more often."""
     parser = importlib.import_module("re._parser")
     groups = [group for group in _demands(list(parser.parse(source, re.S))) if all(text.strip() for text in group)]
-    return tuple(tuple(sorted(group)) for group in sorted(groups, key=_selective, reverse=True))
+    return tuple(map(frozenset, sorted(groups, key=_selective, reverse=True)))
 
 
 def _demands(items: list[Any]) -> list[set[str]]:
@@ -230,10 +246,18 @@ def _demands(items: list[Any]) -> list[set[str]]:
         if str(op) == "LITERAL":
             run += chr(arg)
             continue
+        if _is_blank(op, arg):
+            run += " "
+            continue
         found += [{run}] if run else []
         run = ""
         found += _demanded(str(op), arg)
     return found + ([{run}] if run else [])
+
+
+def _is_blank(op: Any, arg: Any) -> bool:
+    """Whether a part is ``\\s+``."""
+    return str(op) == "MAX_REPEAT" and arg[0] == 1 and str(list(arg[2])) == "[(IN, [(CATEGORY, CATEGORY_SPACE)])]"
 
 
 def _demanded(op: str, arg: Any) -> list[set[str]]:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from worker.cuebook import Cue, Language, Rule, rules, spoken, threes
+from worker.cuebook import Cue, Language, Rule, packed, rules, spoken
 from worker.offers import offer_signals
 from worker.sentences import Sentence, fold, split
 from worker.timeline_view import Line, Signal
@@ -46,9 +46,9 @@ def read(line: Line, *, deal_name: str = "") -> tuple[Signal, ...]:
     folded = fold(plain)
     sentences = split(plain, folded)
     words = _WORD.findall(folded)
-    lettered = [(sentence, threes(sentence.text)) for sentence in sentences]
+    packages = [(sentence, *packed(sentence.text)) for sentence in sentences]
     for language in spoken(words, folded):
-        found += _in_language(line, language, side, lettered)
+        found += _in_language(line, language, side, packages)
     if side == "us" and line.kind == "email":
         found = offer_signals(line, sentences, found)
     if side == "them":
@@ -77,9 +77,9 @@ def _robot(line: Line, text: str) -> Iterator[Signal]:
     folded = fold(whole)
     shift = len(line.subject) + 1
     words = _WORD.findall(folded)
-    lettered = [(sentence, threes(sentence.text)) for sentence in split(whole, folded)]
+    packages = [(sentence, *packed(sentence.text)) for sentence in split(whole, folded)]
     for language in spoken(words, folded):
-        hits = _in_language(line, language, "robot", lettered)
+        hits = _in_language(line, language, "robot", packages)
         if any(hit.kind == "not_completed" for hit in hits):
             return
         for hit in hits:
@@ -89,13 +89,13 @@ def _robot(line: Line, text: str) -> Iterator[Signal]:
 
 
 def _in_language(
-    line: Line, language: Language, side: str, sentences: Sequence[tuple[Sentence, frozenset[str]]]
+    line: Line, language: Language, side: str, packages: Sequence[tuple[Sentence, str, frozenset[str]]]
 ) -> list[Signal]:
     source = line.new if side != "robot" else f"{line.subject}\n{line.new}"
     found = []
-    for sentence, letters in sentences:
+    for sentence, text, threes in packages:
         said: set[str] = set()
-        for cue in language.candidates(sentence.text, letters, side):
+        for cue in language.candidates(text, threes, side):
             if cue.rule.name in said or not _holds(cue, language, sentence):
                 continue
             said.add(cue.rule.name)
