@@ -34,6 +34,7 @@ from models.health import account_health
 from models.keyring import Keyring, KeyringError, load_keys
 from models.ledger import LedgerEntry
 from models.seed import seed
+from models.service_key import ServiceKey
 from models.setting import TeamSetting
 from models.user import User, find_user
 from models.user import add_user as invite
@@ -347,12 +348,15 @@ def connect(
         }
 
 
-def store_grant(session: Session, keyring: Keyring, granted: Granted, user_email: str) -> Account:
-    """Seal a grant into its account; a mailbox whose person is no user yet gets one without a password."""
+def store_grant(
+    session: Session, keyring: Keyring, granted: Granted, user_email: str, *, name: str = "", key_id: int | None = None
+) -> Account:
+    """Seal a grant into its account; a mailbox whose person is no user yet gets one without a password. ``key_id``: of the
+    service account that gave it."""
     user = find_user(session, user_email)
     if user is None:
-        user, _ = invite(session, user_email, role="rep", now=now())
-    return keep_grant(session, keyring, granted, user_id=user.id or 0, now=now())
+        user, _ = invite(session, user_email, role="rep", now=now(), name=name)
+    return keep_grant(session, keyring, granted, user_id=user.id or 0, now=now(), key_id=key_id)
 
 
 def sync(email: str, *, wait: bool, progress: Any = None, house: House | None = None) -> dict[str, Any]:
@@ -451,6 +455,10 @@ def reseal() -> int:
         for channel in session.exec(select(Channel).where(Channel.sealed_grant != b"")):
             channel.sealed_grant = house.keyring.reseal(channel.sealed_grant)
             session.add(channel)
+            done += 1
+        for key in session.exec(select(ServiceKey)):
+            key.sealed_key = house.keyring.reseal(key.sealed_key)
+            session.add(key)
             done += 1
         for hook in session.exec(select(Webhook)):
             hook.sealed_secret = house.keyring.reseal(hook.sealed_secret)

@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
+from rich.box import SIMPLE
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from settings import SettingsError
 
@@ -95,15 +98,40 @@ def doctor(as_json: Json = False) -> None:
 @app.command()
 def connect(
     provider: Annotated[str, typer.Argument(help="google")],
-    email: Annotated[str, typer.Argument(help="The mailbox's address.")],
-    refresh_token_file: Annotated[Path, typer.Option(help="File that holds a refresh token for it.")],
+    emails: Annotated[list[str] | None, typer.Argument(metavar="[EMAIL]...", help="The mailboxes' addresses.")] = None,
+    refresh_token_file: Annotated[Path | None, typer.Option(help="File that holds a refresh token for it.")] = None,
     user: Annotated[str, typer.Option(help="Whose account it becomes; default: the address itself.")] = "",
+    service_account: Annotated[
+        Path | None, typer.Option(help="Key file of a service account, to connect a whole team at once.")
+    ] = None,
+    domain: Annotated[str, typer.Option(help="Everybody in this Workspace domain, suspended users left out.")] = "",
+    admin: Annotated[str, typer.Option(help="An administrator of it, in whose name its users are listed.")] = "",
+    addresses: Annotated[Path | None, typer.Option(help="File with one address a line instead of the domain.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Connect a mailbox without a browser, with a refresh token that you obtained elsewhere."""
+    """Connect mailboxes without a browser: one with a refresh token, or a team with a service account.
+
+    One: connect google EMAIL --refresh-token-file FILE. A team: connect google --service-account KEY.json, and either --domain
+    ACME.EXAMPLE [--admin EMAIL] or addresses. An administrator of the Workspace must have allowed the service account first.
+    """
+    named = list(emails or ())
+    if service_account is not None:
+        if refresh_token_file or user:
+            fail("--service-account connects everybody as themselves; leave --refresh-token-file and --user out.")
+        _connect_team(provider, service_account, named, addresses, domain, admin, as_json=as_json)
+    elif refresh_token_file is None or len(named) != 1 or domain or admin or addresses:
+        fail(
+            "Name one mailbox: connect google EMAIL --refresh-token-file FILE. Or a team: connect google --service-account "
+            "KEY.json --domain ACME.EXAMPLE, or with addresses instead of --domain."
+        )
+    else:
+        _connect_one(provider, named[0], refresh_token_file, user, as_json=as_json)
+
+
+def _connect_one(provider: str, email: str, token_file: Path, user: str, *, as_json: bool) -> None:
     import house
 
-    account = house.connect(provider, email, refresh_token_file, user)
+    account = house.connect(provider, email, token_file, user)
     if as_json:
         print_json(account)
     else:
@@ -112,6 +140,39 @@ def connect(
         )
         for notice in account["missing"]:
             err.print(notice, markup=False)
+
+
+def _connect_team(
+    provider: str, key: Path, named: list[str], listed: Path | None, domain: str, admin: str, *, as_json: bool
+) -> None:
+    from enrol import enrol, read_addresses
+
+    if bool(domain) == bool(named or listed):
+        fail(
+            "Say whom to connect: either --domain ACME.EXAMPLE, or addresses (named here, or in a file with --addresses)."
+        )
+    everybody = [*named, *(read_addresses(listed) if listed else ())]
+
+    def told(done: int, total: int, last: Any) -> None:
+        err.print(f"{done} of {total}: {last.email} {last.result}", markup=False, soft_wrap=True)
+
+    report = enrol(provider, key, domain=domain, admin=admin, addresses=everybody, told=told)
+    if as_json:
+        print_json(report)
+    else:
+        out.print(_team_table(report))
+    raise typer.Exit(0 if report["ok"] else 1)
+
+
+def _team_table(report: dict[str, Any]) -> Table:
+    table = Table("Mailbox", "Result", "Why", box=SIMPLE)
+    for one in report["connected"]:
+        table.add_row(one["email"], "connected" if one["new"] else "connected before", Text(" ".join(one["missing"])))
+    for result in ("skipped", "refused"):
+        for one in report[result]:
+            table.add_row(Text(one["email"]), result, Text(one["reason"]))
+    table.caption = ", ".join(f"{len(report[result])} {result}" for result in ("connected", "skipped", "refused"))
+    return table
 
 
 @app.command()

@@ -130,6 +130,39 @@ class Connection(Protocol):
     def close(self) -> None: ...
 
 
+@dataclass(frozen=True)
+class Person:
+    """Somebody in a domain. ``subject``: the provider's unchanging id of them, if it was told; ``skip``: why there is nothing
+    to connect."""
+
+    email: str
+    name: str = ""
+    subject: str = ""
+    skip: str = ""
+
+
+class Team(Protocol):
+    """A service account, with which an operator connects many mailboxes. ``key`` is its key file, ``email`` and
+    ``client_id`` are what an administrator knows it by. Threads may share it; each method raises ConnectorError."""
+
+    key: dict[str, str]
+    email: str
+    client_id: str
+
+    def people(self, domain: str, admin: str) -> list[Person]:
+        """Everybody in the domain. ``admin``: in whose name it is asked; empty: in the service account's own."""
+        ...
+
+    def allowed(self, email: str) -> tuple[str, ...]:
+        """The scopes that the administrator of this person's domain allowed. Raises Refused for the person alone,
+        OperatorFault for the whole domain."""
+        ...
+
+    def open(self, person: Person, scopes: tuple[str, ...]) -> tuple[GrantState, Identity]:
+        """A grant for one person, after a look at whether their mailbox is there."""
+        ...
+
+
 class Mailbox(Protocol):
     """A source of messages."""
 

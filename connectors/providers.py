@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from connectors.base import Budget, Connection, GrantState, GrantStore, Identity
+from connectors.base import Budget, Connection, GrantState, GrantStore, Identity, Team
 from connectors.clock import REAL, Clock
 from connectors.google import GoogleConfig
 from connectors.throttle import Throttle
@@ -43,6 +43,10 @@ class AnyProvider(Protocol):
     def finish(self, blob: str, params: Mapping[str, str], redirect_uri: str) -> Granted: ...
 
     def adopt(self, refresh_token: str) -> Granted: ...
+
+    def team(self, key_text: str) -> Team: ...
+
+    def revoke(self, grant: dict[str, Any]) -> None: ...
 
     def connect(self, store: GrantStore, budget: Budget, *, email: str) -> Connection: ...
 
@@ -89,6 +93,18 @@ class Google:
 
         state, identity = adopt_refresh_token(self.config, refresh_token)
         return granted(self.name, state, identity)
+
+    def team(self, key_text: str) -> Team:
+        """A service account by its key file's content. Raises OperatorFault."""
+        from connectors.google.team import GoogleTeam
+
+        return GoogleTeam(self.config, key_text)
+
+    def revoke(self, grant: dict[str, Any]) -> None:
+        """Withdraw a stored consent at Google, for every client of the project. Raises ConnectorError."""
+        from connectors.google.grant import revoke
+
+        revoke(self.config, GrantState.from_plain(grant).refresh_token)
 
     def connect(self, store: GrantStore, budget: Budget, *, email: str) -> Connection:
         """A connection; no network until it is used."""

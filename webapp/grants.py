@@ -20,9 +20,10 @@ def keep_grant(
     user_id: int,
     now: datetime,
     expected_account_id: int | None = None,
+    key_id: int | None = None,
 ) -> Account:
-    """Store a ``connectors.providers.Granted`` as the user's account. Raises Conflict for another mailbox than the one
-    that is being reconnected."""
+    """Store a ``connectors.providers.Granted`` as the user's account. ``key_id``: a service account gave it. Raises Conflict
+    for another mailbox than the one that is being reconnected."""
     return connect_account(
         session,
         user_id=user_id,
@@ -36,4 +37,5 @@ def keep_grant(
         visibility=team_settings(session)["default_visibility"],
         now=now,
         expected_account_id=expected_account_id,
+        key_id=key_id,
     )

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from connectors.base import GrantState, Identity
+from connectors.base import GrantState, Identity, Person
 from connectors.errors import ConnectorError, Gone, OperatorFault, Reconnect, Refused, TryLater
 from connectors.google.client import Client
 from connectors.google.config import DIRECTORY_SCOPE, MAIL_SCOPES, TEAM_SCOPES, GoogleConfig
@@ -20,17 +20,6 @@ from connectors.google.keys import read_key
 
 PAGE = 500
 MOST_PAGES = 200
-
-
-@dataclass(frozen=True)
-class Person:
-    """Somebody in a domain. ``subject``: Google's unchanging id of them, if it was told; ``skip``: why there is nothing to
-    connect."""
-
-    email: str
-    name: str = ""
-    subject: str = ""
-    skip: str = ""
 
 
 class Passing:
@@ -59,14 +48,14 @@ class Unmetered:
 
 
 class GoogleTeam:
-    """One service account. Its methods open connections of their own, so threads may share it."""
+    """``connectors.base.Team``. Its methods open connections of their own."""
 
     def __init__(self, config: GoogleConfig, key_text: str) -> None:
         self._config = config
         self.key = read_key(key_text, config)
         self.email, self.client_id = self.key["client_email"], self.key["client_id"]
 
-    def people(self, domain: str, admin: str = "") -> list[Person]:
+    def people(self, domain: str, admin: str) -> list[Person]:
         """Everybody in the domain, by address. ``admin``: in whose name it is asked; empty: the service account's own, which
         then needs an admin role of its own. Raises ConnectorError."""
         with self._client(admin, (DIRECTORY_SCOPE,)) as client:
