@@ -3,6 +3,7 @@
 Sources: RFC 5321 2.4 (local parts), UTS 46 (domains), the public suffix list (registrable domains).
 """
 
+import unicodedata
 from functools import lru_cache
 
 import idna
@@ -21,7 +22,7 @@ _suffixes = tldextract.TLDExtract(
 
 @lru_cache(maxsize=65_536)
 def canonical(address: str) -> str:
-    """The form under which an address is stored and compared: NFC by UTS 46, all lower case, domain in IDNA A-labels.
+    """The form under which an address is stored and compared: NFC, all lower case, domain in IDNA A-labels (UTS 46).
     Empty when the text is no address."""
     local, at, domain = address.strip().strip("<>").rpartition("@")
     if not at or not local or not domain or any(c.isspace() for c in domain) or len(address) > 320:
@@ -31,7 +32,7 @@ def canonical(address: str) -> str:
     if not local.startswith('"') and any(c.isspace() or c in '<>()[],;:\\"' for c in local):
         return ""
     domain = canonical_domain(domain)
-    return f"{local.lower()}@{domain}" if domain else ""
+    return f"{unicodedata.normalize('NFC', local).lower()}@{domain}" if domain else ""
 
 
 @lru_cache(maxsize=65_536)
@@ -73,9 +74,20 @@ def domain_of(address: str) -> str:
 @lru_cache(maxsize=65_536)
 def registrable(domain: str) -> str:
     """The domain that was registered (``mail.acme.co.uk`` -> ``acme.co.uk``), by the public suffix list shipped with
-    tldextract. The domain itself when the list knows no suffix for it."""
+    tldextract. Where that knows no suffix its last label is one, as the list's own algorithm says (``mail.acme.internal`` ->
+    ``acme.internal``). A public suffix stays itself."""
     found = _suffixes(domain)
+    if not found.suffix and not domain[-1:].isdigit():
+        return ".".join(domain.split(".")[-2:])
     return found.top_domain_under_public_suffix or domain
+
+
+@lru_cache(maxsize=65_536)
+def lineage(domain: str) -> tuple[str, ...]:
+    """A domain and those above it, up to the registered one: ``eu.mail.acme.com``, ``mail.acme.com``, ``acme.com``."""
+    top, labels = registrable(domain), domain.split(".")
+    above = [".".join(labels[start:]) for start in range(len(labels))]
+    return tuple(one for one in above if one in (domain, top) or one.endswith(f".{top}"))
 
 
 def _plain(local: str) -> bool:

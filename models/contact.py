@@ -7,7 +7,7 @@ from importlib.resources import files
 
 from sqlmodel import Field, Session, SQLModel, col, select
 
-from models.addresses import canonical, canonical_domain, domain_of, registrable, weak
+from models.addresses import canonical, canonical_domain, domain_of, lineage, registrable, weak
 from models.db import chunks, insert_new
 from models.errors import Conflict, Invalid, NotFound
 from models.fields import instant
@@ -194,9 +194,9 @@ def set_addresses(session: Session, contact: Contact, emails: Iterable[str]) -> 
 
 
 def company_of_domain(session: Session, domain: str) -> int | None:
-    """The company that owns a domain (by its registrable part)."""
-    row = session.get(CompanyDomain, domain) or session.get(CompanyDomain, registrable(domain))
-    return row.company_id if row else None
+    """The company that owns a domain, or else the nearest one above it."""
+    rows = (session.get(CompanyDomain, one) for one in lineage(domain))
+    return next((row.company_id for row in rows if row is not None), None)
 
 
 def addresses_of(session: Session, contact_ids: Iterable[int]) -> dict[int, list[str]]:

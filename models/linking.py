@@ -1,12 +1,14 @@
 """What people decide about where an interaction belongs, remembered and undoable."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from sqlmodel import Session, col, select
 
 from models.account import Account
-from models.deal import Deal, lock, stage_at
+from models.contact import Contact
+from models.deal import Deal, DealContact, lock, stage_at
 from models.errors import Conflict, NotFound
 from models.event import announce, event_row
 from models.interaction import Choice, Copy, Held, Interaction, InteractionContact, Link
@@ -167,17 +169,35 @@ def logged_payload(row: dict[str, Any], links: list[dict[str, Any]], *, subject:
 
 
 def _teach(session: Session, interaction: Interaction, deal: Deal, *, user_id: int, now: datetime) -> None:
-    """The thread learns for sure; each contact learns, to be used where the thread knows nothing."""
+    """The thread learns for sure; each contact learns, to be used where the thread knows nothing. Of several customers'
+    people only those of the deal, where there are some: nothing was said about the others."""
     keys = [("thread", str(interaction.thread_id))] if interaction.thread_id else []
     contacts = session.exec(
         select(InteractionContact.contact_id).where(InteractionContact.interaction_id == interaction.id)
     ).all()
-    keys += [("contact", str(contact_id)) for contact_id in contacts]
+    theirs = _people_of(session, deal, contacts)
+    keys += [("contact", str(contact_id)) for contact_id in contacts if contact_id in theirs or not theirs]
     for kind, key in keys:
         row = session.exec(select(Choice).where(Choice.kind == kind, Choice.key == key)).first()
         row = row or Choice(kind=kind, key=key, deal_id=deal.id or 0, made_at=now)
         row.deal_id, row.made_by, row.made_at = deal.id or 0, user_id, now
         session.add(row)
+
+
+def _people_of(session: Session, deal: Deal, contact_ids: Iterable[int]) -> set[int]:
+    """Those who take part in a deal or work for its company."""
+    wanted = list(contact_ids)
+    found = set(
+        session.exec(
+            select(DealContact.contact_id).where(
+                DealContact.deal_id == deal.id, col(DealContact.contact_id).in_(wanted)
+            )
+        ).all()
+    )
+    if deal.company_id is not None:
+        firm = select(Contact.id).where(col(Contact.id).in_(wanted), Contact.company_id == deal.company_id)
+        found |= {contact_id for contact_id in session.exec(firm) if contact_id is not None}
+    return found
 
 
 def _held_alike(session: Session, held: Held, interaction: Interaction) -> list[Held]:

@@ -12,7 +12,7 @@ from sqlalchemy import update
 from sqlmodel import Session, col, select
 
 from models.account import Account, Source, Walk
-from models.addresses import same_mailbox
+from models.addresses import weak
 from models.contact import Contact, ContactAddress
 from models.db import chunks, table
 from models.deal import Deal, DealContact
@@ -30,7 +30,7 @@ def contact_changed(session: Session, keyring: Keyring, contact_id: int, now: da
 def people_added(session: Session, keyring: Keyring, addresses: list[str], now: datetime) -> None:
     """Many new addresses at once (an import), in few statements."""
     digest = hasher(session, keyring).digest
-    forms = {form for address in addresses for form in (address, same_mailbox(address))}
+    forms = {form for address in addresses for form in (address, weak(address))}
     hashes = [digest(form) for form in forms]
     _rematch(session, _stored_with(session, hashes), now)
     sources = reopen_hashes(session, hashes, now=now)

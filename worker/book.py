@@ -10,7 +10,7 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from models.account import Account, AccountAddress
-from models.addresses import DOTLESS, canonical, canonical_domain, domain_of, registrable, same_mailbox, weak
+from models.addresses import DOTLESS, canonical, canonical_domain, domain_of, lineage, registrable, same_mailbox, weak
 from models.contact import CompanyDomain, Contact, ContactAddress, is_free_mail
 from models.db import chunks
 from models.deal import Deal, DealContact, StageChange
@@ -78,8 +78,8 @@ class Book:
     _deals_at: dict[int, list[DealRef]] = field(default_factory=dict)
 
     def is_ours(self, address: str) -> bool:
-        """Whether an address is a colleague's (or a connected account's own)."""
-        if address in self.own or same_mailbox(address) in self.own:
+        """Whether an address is a colleague's (or a connected account's own), with or without a plus tag."""
+        if address in self.own or weak(address) in self.own:
             return True
         domain = domain_of(address)
         return domain in self.own_domains or registrable(domain) in self.own_domains
@@ -95,15 +95,19 @@ class Book:
         return near, "same" if domain_of(address) in DOTLESS else "weak"
 
     def is_blocked(self, address: str) -> bool:
-        """Whether the block list names an address, its mailbox or its domain."""
+        """Whether the block list names an address (with or without a plus tag), its domain or one above that."""
         if not self.blocked:
             return False
-        domain = domain_of(address)
-        return not self.blocked.isdisjoint((address, same_mailbox(address), domain, registrable(domain)))
+        return not self.blocked.isdisjoint((address, weak(address), *lineage(domain_of(address))))
+
+    def is_excluded(self, address: str) -> bool:
+        """Whether its owner's mail is never logged: blocked, or a contact who is marked so."""
+        known = self.contact(address)
+        return self.is_blocked(address) or (known is not None and known[0].never_log)
 
     def company_at(self, domain: str) -> int | None:
-        """The company that owns a domain."""
-        return self.domains.get(domain) or self.domains.get(registrable(domain))
+        """The company that owns a domain, or else the nearest one above it."""
+        return next((self.domains[one] for one in lineage(domain) if one in self.domains), None)
 
     def deals_of(self, contact_id: int) -> list[DealRef]:
         return self._deals_of.get(contact_id, [])
@@ -136,20 +140,27 @@ def load(session: Session, views: Sequence[View], account: Account | None = None
 
 
 def _load_ours(session: Session, book: Book) -> None:
-    users = session.exec(select(User)).all()
-    mine = [(user.id or 0, user.email) for user in users]
+    mine = [(user.id or 0, user.email) for user in session.exec(select(User)).all()]
     mine += session.exec(select(Account.user_id, Account.email)).all()
-    mine += session.exec(
+    aliases = session.exec(
         select(Account.user_id, AccountAddress.address).join(Account, col(Account.id) == AccountAddress.account_id)
     ).all()
     configured = {canonical(address) for address in book.settings["internal_addresses"]} - {""}
-    book.own = {canonical(email) for _, email in mine} | configured
+    book.own = {canonical(email) for _, email in [*mine, *aliases]} | configured
     book.own |= {same_mailbox(address) for address in book.own}
-    domains = {domain_of(address) for address in book.own - configured}
+    domains = {domain_of(canonical(email)) for _, email in mine}
     domains |= {canonical_domain(domain) for domain in book.settings["internal_domains"]}
+    domains |= _of_nobody_else(session, {domain_of(canonical(email)) for _, email in aliases})
     book.own_domains = {registrable(domain) for domain in domains if domain and not is_free_mail(domain)}
-    for user_id, email in mine:
+    for user_id, email in [*mine, *aliases]:
         book.owner_addresses.setdefault(user_id, set()).add(canonical(email))
+
+
+def _of_nobody_else(session: Session, domains: set[str]) -> set[str]:
+    """Domains of send-as addresses, but for a customer's: who has an address there does not make all of it ours."""
+    names = {one for domain in domains for one in lineage(domain)}
+    theirs = set(session.exec(select(CompanyDomain.domain).where(col(CompanyDomain.domain).in_(names))).all())
+    return {domain for domain in domains if theirs.isdisjoint(lineage(domain))}
 
 
 def _load_blocks(session: Session, book: Book, account: Account | None) -> None:
@@ -171,8 +182,7 @@ def _load_people(session: Session, book: Book, outside: set[str]) -> None:
     for part in chunks(near):
         for row in session.exec(select(ContactAddress).where(col(ContactAddress.weak_form).in_(part))):
             by_weak.setdefault(row.weak_form, set()).add(row.contact_id)
-    domains = {domain_of(address) for address in outside}
-    domains |= {registrable(domain) for domain in domains}
+    domains = {one for address in outside for one in lineage(domain_of(address)) if not is_free_mail(one)}
     for part in chunks(domains):
         for row in session.exec(select(CompanyDomain).where(col(CompanyDomain.domain).in_(part))):
             book.domains[row.domain] = row.company_id

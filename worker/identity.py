@@ -1,9 +1,9 @@
 """When two copies are one: the identity of an e-mail or meeting across mailboxes.
 
-Message-ID (RFC 5322 3.6.4) when there is one; it counts as the same mail only when the sender's domain agrees, the dates
-lie within two days and the subjects do not contradict each other, because broken and spoofed ids repeat. Without one: a
-fingerprint of sender, minute, subject and recipients. A meeting: calendar UID and original start (RFC 5545 3.8.4.7,
-3.8.4.4).
+Message-ID (RFC 5322 3.6.4) when there is one; it counts as the same mail only when the sender's domain agrees (at a free-mail
+provider: the sender), the dates lie within two days and the subjects do not contradict each other, because broken and spoofed
+ids repeat. Without one, or where a relay gave the copy of another mailbox one of its own: a fingerprint of sender, minute,
+subject and recipients. A meeting: calendar UID and original start (RFC 5545 3.8.4.7, 3.8.4.4).
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import re
 from datetime import datetime, timedelta
 
 from connectors.items import Meeting, Message
-from models.addresses import canonical, domain_of, registrable
+from models.addresses import canonical, domain_of, registrable, same_mailbox
+from models.contact import is_free_mail
 
 SAME_WITHIN = timedelta(days=2)
 _PREFIXES = re.compile(
@@ -54,9 +55,15 @@ def plain_subject(subject: str) -> str:
 def agree(one: tuple[str, datetime, str], other: tuple[str, datetime, str]) -> bool:
     """Whether two mails with one Message-ID, each as (sender, time, subject), really are one mail. A list may have put its
     name before the subject of one of them."""
-    same_sender = registrable(domain_of(one[0])) == registrable(domain_of(other[0]))
-    here, there = plain_subject(one[2]), plain_subject(other[2])
-    return same_sender and abs(one[1] - other[1]) <= SAME_WITHIN and (here in there or there in here)
+    short, long = sorted((plain_subject(one[2]), plain_subject(other[2])), key=len)
+    same_subject = short == long or (short != "" and long.endswith(short))
+    return _employer(one[0]) == _employer(other[0]) and abs(one[1] - other[1]) <= SAME_WITHIN and same_subject
+
+
+def _employer(address: str) -> str:
+    """Whom a sender's name stands for: a firm, whose people may share an alias; at a free-mail provider the one person."""
+    domain = domain_of(address)
+    return same_mailbox(address) if is_free_mail(domain) else registrable(domain)
 
 
 def _hash(*parts: str) -> str:

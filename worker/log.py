@@ -19,7 +19,7 @@ from models.account import Account, Source
 from models.db import chunks, insert_ids, insert_many, insert_new, table, upsert
 from models.deal import Deal
 from models.event import announce, event_row
-from models.interaction import Copy, Held, Interaction, InteractionCompany, InteractionContact, Link
+from models.interaction import Copy, Held, Interaction, InteractionCompany, InteractionContact, Link, ThreadKey
 from models.keyring import Hasher
 from models.ledger import LedgerEntry, LedgerHash
 from models.linking import logged_payload
@@ -36,8 +36,8 @@ HISTORY_GRACE = timedelta(minutes=10)
 
 @dataclass(slots=True)
 class Case:
-    """One item on its way into the timeline. ``row`` is its interaction (stored or about to be); ``released``: it was held
-    and this copy settles where it belongs."""
+    """One item on its way into the timeline. ``row`` is its interaction (stored or about to be); ``known_thread`` the
+    conversation of one that is stored (0: none); ``released``: it was held and this copy settles where it belongs."""
 
     item: Message | Meeting
     view: View
@@ -45,6 +45,7 @@ class Case:
     identity: str = ""
     fingerprint: str = ""
     interaction_id: int = 0
+    known_thread: int = 0
     fresh: bool = False
     released: bool = False
     row: dict[str, Any] = field(default_factory=dict)
@@ -67,6 +68,7 @@ def settle(work: Logging, cases: Sequence[Case]) -> list[Case]:
     """Store what became of each item; the cases whose interaction is new."""
     kept = [case for case in cases if case.decision.concerns_us]
     _find_same(work, kept)
+    _lead_to_threads(work, kept)
     _store_new(work, kept)
     _store_copies(work, kept)
     _store_links(work, kept)
@@ -84,14 +86,16 @@ def _find_same(work: Logging, cases: Sequence[Case]) -> None:
         else:
             case.identity, case.fingerprint = identity.of_message(case.item)
     stored = _stored(work.session, cases)
+    here = _in_this_mailbox(work, stored)
     first: dict[str, Case] = {}
     alike: dict[str, Case] = {}
     for case in cases:
         names = (case.identity, _second_name(case))
         match = next((row for name in names for row in stored.get(name, []) if _same(row, case)), None)
-        match = match or next((row for row in stored.get(case.fingerprint, []) if _nameless(row, case)), None)
+        match = match or next((row for row in stored.get(case.fingerprint, []) if _renamed(row, case, here)), None)
         if match is not None:
-            case.interaction_id = match.id or 0
+            case.interaction_id, case.known_thread = match.id or 0, match.thread_id or 0
+            here.add(case.interaction_id)
             _fill(work, match, case)
             continue
         twin = next((first[name] for name in names if name in first and _twins(first[name], case)), None)
@@ -104,6 +108,20 @@ def _find_same(work: Logging, cases: Sequence[Case]) -> None:
         first[case.identity] = case
         alike.setdefault(case.fingerprint, case)
         case.fresh = True
+
+
+def _lead_to_threads(work: Logging, cases: Sequence[Case]) -> None:
+    """Another mailbox's copy leads to its conversation as well: by the Message-ID that a relay gave it, by the grouping of
+    that mailbox."""
+    found = {
+        key: case.known_thread
+        for case in cases
+        if case.known_thread
+        for key in (case.view.own_key, *case.view.thread_keys)
+        if key and key not in work.book.threads
+    }
+    insert_new(work.session, ThreadKey, [{"key": key, "thread_id": thread} for key, thread in found.items()])
+    work.book.threads |= found
 
 
 def _second_name(case: Case) -> str:
@@ -160,13 +178,25 @@ def _sender(case: Case) -> str:
     return next((person.address for person in case.view.people if person.role == "from"), "")
 
 
-def _nameless(row: Interaction, case: Case) -> bool:
-    """A fingerprint decides only where one of the two has no Message-ID."""
-    return row.kind == "email" and (row.identity.startswith("f:") or case.identity.startswith("f:"))
+def _renamed(row: Interaction, case: Case, here: set[int]) -> bool:
+    """A fingerprint decides where one of the two has no Message-ID, or where a relay gave each mailbox's copy another one;
+    a mailbox that holds both holds two mails."""
+    nameless = row.identity.startswith("f:") or case.identity.startswith("f:")
+    return row.kind == "email" and (nameless or row.id not in here)
+
+
+def _in_this_mailbox(work: Logging, stored: dict[str, list[Interaction]]) -> set[int]:
+    """Which of these interactions have a copy in the account at work."""
+    ids = {row.id for found in stored.values() for row in found}
+    here: set[int] = set()
+    for part in chunks(ids):
+        rows = select(Copy.interaction_id).where(col(Copy.interaction_id).in_(part), Copy.account_id == work.account.id)
+        here |= set(work.session.exec(rows).all())
+    return here
 
 
 def _nameless_twin(other: Case | None, case: Case) -> Case | None:
-    """The same for an earlier case of this page."""
+    """Of an earlier case of this page, and so of this mailbox: one of the two has no Message-ID."""
     if other is None or not case.fingerprint:
         return None
     return other if "f:" in (other.identity[:2], case.identity[:2]) else None

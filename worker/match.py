@@ -25,7 +25,8 @@ MACHINE_WORDS = {
     "notification": "an automatic notification",
 }
 PERSONAL_MACHINES = {"bounce", "auto_reply"}
-"""Machine mail that says something about the person it comes from; the rest is logged only from an exact contact."""
+"""Machine mail that says something about the person it comes from: a company's domain is enough for it. The rest is logged
+only where an exact contact takes part, or in a known conversation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,21 +54,26 @@ def decide(view: View, book: Book) -> Decision:
         return Decision("ignored", {"draft": "draft", "spam": "spam", "trash": "trash", "chat": "chat"}[view.place])
     if view.private:
         return Decision("ignored", "private event")
-    direction = _direction(view, book)
+    if not view.people:
+        return Decision("ignored", "nobody on it")
+    authors = _authors(view)
+    from_us = view.outbound or (bool(authors) and all(book.is_ours(person.address) for person in authors))
     outsiders = [person for person in view.people if not book.is_ours(person.address)]
-    if not outsiders:
-        return Decision("internal", "between colleagues") if view.people else Decision("ignored", "nobody on it")
-    refusal = _refusal(view, outsiders, book)
+    if from_us:
+        outsiders = [person for person in outsiders if person.role != "sender"]
+    if not outsiders and (from_us or view.kind == "meeting"):
+        return Decision("internal", "between colleagues")
+    refusal = _refusal(view, authors, outsiders, book)
     if refusal:
         return Decision("ignored", refusal)
-    customers = _who(view, outsiders, book)
+    customers = _who(view, [person for person in outsiders if not book.is_excluded(person.address)], book)
     if customers is None:
         return Decision("ignored", "machine mail" if view.machine else "no contact")
     where = place(view, customers, book)
     return Decision(
         where.outcome,
         where.reason,
-        direction,
+        "outbound" if from_us else "inbound",
         contacts=tuple(key for customer in customers for key in customer.contacts),
         companies=tuple(sorted({key for customer in customers for key in customer.companies})),
         links=where.links,
@@ -76,22 +82,19 @@ def decide(view: View, book: Book) -> Decision:
     )
 
 
-def _direction(view: View, book: Book) -> str:
-    if view.outbound:
-        return "outbound"
-    senders = [person for person in view.people if person.role in SENDER_ROLES]
-    from_us = bool(senders) and all(book.is_ours(person.address) for person in senders)
-    return "outbound" if from_us else "inbound"
+def _authors(view: View) -> list[Person]:
+    """Who wrote it (RFC 5322 3.6.2): From, or who calls the meeting; Sender, which may be a mere transmitter, only where
+    there is neither."""
+    wrote = [person for person in view.people if person.role in ("from", "organizer")]
+    return wrote or [person for person in view.people if person.role in SENDER_ROLES]
 
 
-def _refusal(view: View, outsiders: Sequence[Person], book: Book) -> str:
+def _refusal(view: View, authors: Sequence[Person], outsiders: Sequence[Person], book: Book) -> str:
     if book.blocked_labels and not book.blocked_labels.isdisjoint(label.lower() for label in view.labels):
         return "blocked label"
-    sender = next((person.address for person in view.people if person.role in SENDER_ROLES), "")
-    known = book.contact(sender) if sender else None
-    if sender and (book.is_blocked(sender) or (known is not None and known[0].never_log)):
+    if any(book.is_excluded(person.address) for person in authors):
         return "blocked"
-    if all(book.is_blocked(person.address) or _never(person, book) for person in outsiders):
+    if outsiders and all(book.is_excluded(person.address) for person in outsiders):
         return "blocked"
     if view.kind == "meeting" and view.declined:
         return "declined by us"
@@ -100,20 +103,15 @@ def _refusal(view: View, outsiders: Sequence[Person], book: Book) -> str:
     return ""
 
 
-def _never(person: Person, book: Book) -> bool:
-    known = book.contact(person.address)
-    return known is not None and known[0].never_log
-
-
 def _who(view: View, outsiders: Sequence[Person], book: Book) -> list[Customer] | None:
     """The customers that an item concerns; empty where only its thread is known; None where nobody is."""
     exact = _by_address(outsiders, book)
     if exact:
         return exact
-    if view.machine and view.machine not in PERSONAL_MACHINES:
-        return None
     if not view.forwarded and any(thread_id in book.known_threads for thread_id in book.thread_ids(view)):
         return []
+    if view.machine and view.machine not in PERSONAL_MACHINES:
+        return None
     return _by_domain(outsiders, book) or None
 
 
@@ -122,7 +120,7 @@ def _by_address(outsiders: Sequence[Person], book: Book) -> list[Customer]:
     found: dict[tuple[str, int], Customer] = {}
     for person in outsiders:
         known = book.contact(person.address)
-        if known is None or known[0].never_log or book.is_blocked(person.address):
+        if known is None:
             continue
         contact, how = known
         key = ("company", contact.company_id) if contact.company_id else ("contact", contact.id)
@@ -143,7 +141,7 @@ def _by_domain(outsiders: Sequence[Person], book: Book) -> list[Customer]:
     found: dict[int, Customer] = {}
     for person in outsiders:
         company = book.company_at(person.domain)
-        if company is not None and company not in found and not book.is_blocked(person.address):
+        if company is not None and company not in found:
             found[company] = Customer("domain", 0.7, companies={company})
             found[company].reasons.append(f"{person.domain} belongs to the company")
     return list(found.values())

@@ -57,10 +57,10 @@ class Placement:
 def place(view: View, customers: Sequence[Customer], book: Book) -> Placement:
     """The deals of one item, for the customers that take part in it (none: only its conversation is known)."""
     threads = [] if view.forwarded else book.thread_ids(view)
-    by_hand = _put_by_hand(threads, view, book)
-    if by_hand is not None:
-        return Placement("logged", "thread", "thread", (by_hand,))
     tied = _tied(threads, view, book)
+    chosen = _by_hand(threads, book)
+    if chosen is not None:
+        return _put_by_hand(chosen, tied, customers, view, book)
     known = [customer for customer in customers if any(_takes_part(customer, deal) for deal in tied)]
     answers = [_of_thread(tied, known, view, book)] if tied else []
     others = [customer for customer in customers if customer not in known]
@@ -90,12 +90,24 @@ def _once(links: Iterable[LinkTo]) -> list[LinkTo]:
 # ---- the conversation
 
 
-def _put_by_hand(threads: Sequence[int], view: View, book: Book) -> LinkTo | None:
-    for key in threads:
-        deal = book.deals.get(book.choices.get(("thread", str(key)), 0))
-        if deal is not None:
-            return _link(deal, "thread", 1.0, ["this conversation was put here by hand"], view)
-    return None
+def _by_hand(threads: Sequence[int], book: Book) -> DealRef | None:
+    """The deal on which a person put the conversation."""
+    chosen = (book.deals.get(book.choices.get(("thread", str(key)), 0)) for key in threads)
+    return next((deal for deal in chosen if deal is not None), None)
+
+
+def _put_by_hand(
+    chosen: DealRef, tied: Sequence[DealRef], customers: Sequence[Customer], view: View, book: Book
+) -> Placement:
+    """Where a person put the conversation; other customers, about whom that said nothing, stay where they are in it."""
+    links = [_link(chosen, "thread", 1.0, ["this conversation was put here by hand"], view)]
+    others = [
+        c for c in customers if not _takes_part(c, chosen) and not any(chosen in _taught(k, book) for k in c.contacts)
+    ]
+    theirs = [deal for deal in tied if deal.id != chosen.id]
+    known = [customer for customer in others if any(_takes_part(customer, deal) for deal in theirs)]
+    links += _of_thread(theirs, known, view, book).links if known else ()
+    return Placement("logged", "thread", "thread", tuple(_once(links)))
 
 
 def _tied(threads: Sequence[int], view: View, book: Book) -> list[DealRef]:

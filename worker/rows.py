@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from connectors.items import Meeting, Message
-from models.addresses import registrable, same_mailbox
+from models.addresses import lineage, weak
 from worker.book import Book
 from worker.match import Decision
 from worker.view import Person, View
@@ -78,13 +78,13 @@ def parties(people: Sequence[Person], book: Book) -> list[dict[str, Any]]:
 
 
 def outside_forms(view: View, book: Book, *, unknown_only: bool) -> set[str]:
-    """What is hashed of an item's outsiders, so that they are found when they become contacts: each address, its Gmail
-    form, and behind an @ its domain and the registered domain above it."""
+    """What is hashed of an item's outsiders, so that they are found when they become contacts: each address, also without
+    its plus tag or Gmail's dots, and behind an @ its domain and those above it."""
     forms: set[str] = set()
     for person in view.people[:MOST_PARTIES]:
         if book.is_ours(person.address) or (unknown_only and book.contact(person.address)):
             continue
-        forms |= {person.address, same_mailbox(person.address), "@" + person.domain, "@" + registrable(person.domain)}
+        forms |= {person.address, weak(person.address)} | {f"@{domain}" for domain in lineage(person.domain)}
     return forms
 
 

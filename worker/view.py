@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +14,7 @@ from models.interaction import Interaction
 SENDER_ROLES = ("from", "sender", "organizer")
 IGNORED_ROLES = ("reply_to",)
 MOST_REFERENCES = 50
+_ANSWER = re.compile(r"^\s*(re|aw|sv|antw|rif|回复|答复|回覆)\s*(\[\d+\])?\s*[:：]", re.I)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,8 @@ class Person:
 class View:
     """An item for deciding. ``own_key`` is its own Message-ID as a thread key; ``thread_keys`` are where its conversation
     may be known already, nearest first: what it replies to, what came before that, at last the provider's own grouping.
-    A forward has none of these: it starts a new decision. ``place`` as in connectors.items; ``outbound``: the provider
+    A forward has none of these: it starts a new decision; an answer to a forward continues that forward and nothing from before
+    it. ``place`` as in connectors.items; ``outbound``: the provider
     says that the mailbox's owner sent it."""
 
     item_id: str
@@ -56,23 +59,33 @@ class View:
 
 def of_message(message: Message, source_id: int) -> View:
     """A mail that has just been read."""
-    keys = [] if message.forwarded else [f"m:{ref}" for ref in reversed(message.references[-MOST_REFERENCES:])]
-    if message.thread and not message.forwarded:
-        keys.append(f"p:{source_id}:{message.thread}")
+    answer = message.forwarded and bool(message.references) and _ANSWER.match(message.subject) is not None
     return View(
         item_id=message.item_id,
         kind="email",
         at=message.at,
         people=_people(message.parties),
         own_key=f"m:{message.message_id}" if message.message_id else "",
-        thread_keys=tuple(dict.fromkeys(keys)),
+        thread_keys=_continued(message, source_id, answer),
         place=message.place,
         outbound=message.outbound,
         machine=message.machine or "",
         machine_reason=message.machine_reason,
         labels=message.labels,
-        forwarded=message.forwarded,
+        forwarded=message.forwarded and not answer,
     )
+
+
+def _continued(message: Message, source_id: int, answer: bool) -> tuple[str, ...]:
+    """Where the conversation may be known, nearest first. ``answer``: to a forward."""
+    found = [f"m:{ref}" for ref in reversed(message.references[-MOST_REFERENCES:])]
+    if message.forwarded:
+        return tuple(found[:1]) if answer else ()
+    if message.bounce_of:
+        found.insert(0, f"m:{message.bounce_of}")
+    if message.thread:
+        found.append(f"p:{source_id}:{message.thread}")
+    return tuple(dict.fromkeys(found))
 
 
 def of_meeting(meeting: Meeting) -> View:
