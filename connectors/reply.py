@@ -23,6 +23,10 @@ _WROTE = (
 _OPENERS = r"On|Am|Le|El|Op|Il|Em|Den|W dniu|Dne|Dnia|Dana|På|Pe|Vào|Il giorno|Em|No dia|Op het moment|Quoting|In article|在|于|於"
 _OPENER = re.compile(rf"^\W{{0,3}}(?:{_OPENERS})\b", re.I)
 _WROTE_WORD = re.compile(_WROTE, re.I)
+_WROTE_PIECES = (
+    "wrot", "writ", "said", "schr", "crit", "escr", "scri", "skre", "kirjoitti", "napis", "naps", "rta", "писал", "пише", "yazd", "γραψε", "写", "寫", "書", "メ",
+)  # fmt: skip
+"""One of these stands in every lower-case text with such a verb; asking for them is a hundred times quicker."""
 _WHO_OR_WHEN = re.compile(r"[\w.+-]{1,64}@[\w.-]{1,200}|\b\d{1,2}[:.h]\d{2}|\d{4}")
 _WHO_AND_WHEN = re.compile(r"\d.*(?:<|@|\b\d{1,2}[:.h]\d{2})")
 _CJK_ATTRIBUTION = re.compile(r"^(?:在|于|於)?.{4,200}(?:写道|寫道|写到)\s*[:：]\s*$", re.S)
@@ -83,6 +87,11 @@ _DISCLAIMER = re.compile(
     r"scanned (?:by|for)|registered (?:in|office)|vat (?:no|reg)|amtsgericht|handelsregister|geschäftsführer|kvk",
     re.I,
 )
+_DISCLAIMER_PIECES = (
+    "confiden", "privileged", "intended", "if you", "unauthori", "disclaimer", "vertrau", "adressat", "irrtüm", "vertrouw", "geadres",
+    "destinat", "riservat", "environment", "before", "保密", "virus", "scanned", "registered", "vat ", "amts", "handels", "führer", "kvk",
+)  # fmt: skip
+"""One of these stands in every lower-case text with such a wording."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +181,12 @@ def _attributes(text: str) -> bool:
     """Whether a text says only who wrote something and when: the verb stands near its end, a date or an address before it.
     Without a colon it must end with the writer, not with a sentence."""
     text = text.strip()
-    if _CJK_ATTRIBUTION.match(text) or _DATED_ATTRIBUTION.match(text):
+    if _DATED_ATTRIBUTION.match(text):
+        return True
+    low = text.lower()
+    if not any(piece in low for piece in _WROTE_PIECES):
+        return False
+    if _CJK_ATTRIBUTION.match(text):
         return True
     colon = text.endswith((":", "："))
     near = [hit for hit in _WROTE_WORD.finditer(text) if len(text) - hit.end() <= (82 if colon else 62)]
@@ -191,6 +205,8 @@ def _may_open(line: str) -> bool:
 
 def _header_block(lines: list[str], index: int) -> bool:
     """Whether From:, Sent:, To: and Subject: (in some language) stand here together, each kind once at least thrice."""
+    if ":" not in lines[index] and "：" not in lines[index]:
+        return False
     if not (_LABELS[0].match(lines[index]) or _LABELS[1].match(lines[index]) or _LABELS[3].match(lines[index])):
         return False
     kinds = set()
@@ -279,7 +295,7 @@ def _without_disclaimer(lines: list[str]) -> list[str]:
         if start == end:
             end -= 1
             continue
-        if len(paragraph) > 120 and len(_DISCLAIMER.findall(paragraph)) >= 2 and start:
+        if len(paragraph) > 120 and start and _disclaims(paragraph):
             end = start
             continue
         if _RULE.match(paragraph):
@@ -287,6 +303,11 @@ def _without_disclaimer(lines: list[str]) -> list[str]:
             continue
         break
     return lines[:end]
+
+
+def _disclaims(paragraph: str) -> bool:
+    low = paragraph.lower()
+    return any(piece in low for piece in _DISCLAIMER_PIECES) and len(_DISCLAIMER.findall(paragraph)) >= 2
 
 
 def _closing_at(lines: list[str]) -> int | None:
