@@ -24,7 +24,8 @@ _OPENERS = r"On|Am|Le|El|Op|Il|Em|Den|W dniu|Dne|Dnia|Dana|På|Pe|Vào|Il giorno
 _OPENER = re.compile(rf"^\W{{0,3}}(?:{_OPENERS})\b", re.I)
 _WROTE_WORD = re.compile(_WROTE, re.I)
 _WROTE_PIECES = (
-    "wrot", "writ", "said", "schr", "crit", "escr", "scri", "skre", "kirjoitti", "napis", "naps", "rta", "писал", "пише", "yazd", "γραψε", "写", "寫", "書", "メ",
+    "wrot", "writ", "said", "schr", "crit", "escr", "scri", "skre", "kirjoitti", "napis", "naps", "rta",
+    "писал", "пише", "yazd", "γραψε", "写", "寫", "書", "メ",
 )  # fmt: skip
 """One of these stands in every lower-case text with such a verb; asking for them is a hundred times quicker."""
 _WHO_OR_WHEN = re.compile(r"[\w.+-]{1,64}@[\w.-]{1,200}|\b\d{1,2}[:.h]\d{2}|\d{4}")
