@@ -23,6 +23,7 @@ from worker.sentences import fold_accents
 FOLDER = Path(__file__).parent / "cues"
 GUARDS = ("negation", "condition", "hedge", "other", "future", "sarcasm", "yet", "harmless", "asking")
 """``harmless`` wordings are taken out before the others are looked for; ``asking``: how a clause that asks begins."""
+_DIGIT = re.compile(r"\d")
 SIDES = ("them", "us", "robot")
 _NAME = re.compile(r"\{([a-z_]+)\}")
 
@@ -101,8 +102,8 @@ class Index:
 
 
 def packed(folded: str) -> tuple[str, frozenset[str]]:
-    """A folded text with single blanks, and every three characters that follow one another in it."""
-    text = " ".join(folded.split())
+    """A folded text with single blanks and zeros for digits, and every three characters that follow one another in it."""
+    text = _DIGIT.sub("0", " ".join(folded.split()))
     return text, frozenset(_threes(text))
 
 
@@ -230,7 +231,7 @@ def _any(block: str, words: dict[str, str], spaced: bool, where: str) -> re.Patt
 
 
 def required(source: str) -> tuple[frozenset[str], ...]:
-    """Groups of strings: of each group at least one stands in every match of a pattern, once blanks are single. The most selective group comes first
+    """Groups of strings: of each group at least one stands in every match of a pattern, as ``packed`` has it. The most selective group comes first
     (the one whose shortest string is longest); () when none can be named. Read off the standard library's own parse of the
     pattern; with an unknown construct the pattern is merely tried more often."""
     parser = importlib.import_module("re._parser")
@@ -244,7 +245,7 @@ def _demands(items: list[Any]) -> list[set[str]]:
     run = ""
     for op, arg in items:
         if str(op) == "LITERAL":
-            run += chr(arg)
+            run += _DIGIT.sub("0", chr(arg))
             continue
         if _is_blank(op, arg):
             run += " "
@@ -261,6 +262,9 @@ def _is_blank(op: Any, arg: Any) -> bool:
 
 
 def _demanded(op: str, arg: Any) -> list[set[str]]:
+    if op == "IN":
+        signs = {_sign(str(kind), value) for kind, value in arg}
+        return [] if "" in signs else [signs]
     if op == "SUBPATTERN":
         return _demands(list(arg[3]))
     if op in ("MAX_REPEAT", "MIN_REPEAT") and arg[0] > 0:
@@ -269,6 +273,13 @@ def _demanded(op: str, arg: Any) -> list[set[str]]:
         parts = [max(_demands(list(branch)), key=_selective, default=set()) for branch in arg[1]]
         return [set().union(*parts)] if all(parts) else []
     return []
+
+
+def _sign(kind: str, value: Any) -> str:
+    """One member of a class of characters as it stands in a packed text; empty when that cannot be said."""
+    if kind == "LITERAL":
+        return _DIGIT.sub("0", chr(value))
+    return "0" if str(value) == "CATEGORY_DIGIT" else ""
 
 
 def _selective(group: set[str]) -> tuple[int, int]:
