@@ -43,6 +43,11 @@ class Pace:
     webhook_timeout: float = 15.0
     webhook_allow_private: bool = False
 
+    @property
+    def delivery_lease(self) -> float:
+        """How long a delivery may be held: twice what the slowest receiver may take, so that none is sent by two at once."""
+        return max(self.lease / 2, 2 * self.webhook_timeout)
+
 
 @dataclass(frozen=True)
 class Push:

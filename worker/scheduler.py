@@ -24,7 +24,6 @@ from worker.meetings import ended_meetings
 
 log = structlog.get_logger()
 AT_ONCE = 50
-DELIVERY_LEASE = 60.0
 CHANNEL_LEASE = 300.0
 SWEEP_EVERY = 10.0
 
@@ -87,7 +86,9 @@ class Scheduler:
         if due.sources or due.deliveries or due.channels:
             with db.write() as session:
                 sources = claim_due_sources(session, now=now, seconds=self._work.pace.lease, limit=AT_ONCE)
-                deliveries = claim_due_deliveries(session, now=now, seconds=DELIVERY_LEASE, limit=AT_ONCE)
+                deliveries = claim_due_deliveries(
+                    session, now=now, seconds=self._work.pace.delivery_lease, limit=AT_ONCE
+                )
                 channels = claim_due_channels(session, now=now, seconds=CHANNEL_LEASE, limit=AT_ONCE)
         for source_id, owner in sources:
             self._enqueue("sync_source", source_id, owner)
