@@ -27,7 +27,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def until(look: Callable[[], T], *, seconds: float, why: str, every: float = 0.05) -> T:
+def until(look: Callable[[], T | None], *, seconds: float, why: str, every: float = 0.05) -> T:
     """What ``look`` gives once it gives something; fails with ``why`` after ``seconds``."""
     ends = time.monotonic() + seconds
     while time.monotonic() < ends:
@@ -61,11 +61,18 @@ class Desk:
 
 def furnish(api: httpx.Client, receiver: Receiver) -> Desk:
     """Bea of Northwind, her deal, and a subscription, all through the API."""
-    company = _made(api, "companies", {"name": "Northwind", "domains": ["northwind.example"]})
-    contact = _made(api, "contacts", {"name": "Bea Buyer", "emails": [BUYER], "company_id": company["id"]})
-    deal = _made(api, "deals", {"name": "Fleet pilot", "contacts": [{"contact_id": contact["id"], "role": "buyer"}]})
+    deal = open_deal(api, "Fleet pilot", BUYER)
     hook = _made(api, "hooks", {"target_url": receiver.url, "event": "interaction.logged"})
-    return Desk(deal["id"], hook["secret"])
+    return Desk(deal, hook["secret"])
+
+
+def open_deal(api: httpx.Client, name: str, email: str) -> int:
+    """A deal with a new customer, known by one address; its id."""
+    domain = email.rpartition("@")[2]
+    company = _made(api, "companies", {"name": domain.partition(".")[0].title(), "domains": [domain]})
+    contact = _made(api, "contacts", {"name": "The buyer", "emails": [email], "company_id": company["id"]})
+    deal = _made(api, "deals", {"name": name, "contacts": [{"contact_id": contact["id"], "role": "buyer"}]})
+    return deal["id"]
 
 
 def _made(api: httpx.Client, kind: str, body: dict[str, Any]) -> dict[str, Any]:
