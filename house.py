@@ -440,6 +440,7 @@ def _account_line(session: Session, account: Account) -> dict[str, Any]:
         "sentence": health.sentence,
         "owed": health.owed,
         "unreadable": health.unreadable,
+        "notices": [*account.missing, *health.notices],
     }
 
 

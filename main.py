@@ -189,7 +189,9 @@ def sync(
         print_json(report)
     else:
         for line in report["accounts"]:
-            out.print(f"{line['email']}: {line['sentence']}", markup=False)
+            out.print(f"{line['email']}: {line['sentence']}", markup=False, soft_wrap=True)
+            for notice in line["notices"]:
+                out.print(f"  {notice}", markup=False, soft_wrap=True)
     raise typer.Exit(0 if report["ok"] else 1)
 
 

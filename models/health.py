@@ -44,6 +44,8 @@ class AccountHealth:
     walks: list[str]
     seen: int
     estimate: int | None
+    notices: list[str] = field(default_factory=list)
+    """Sentences about what was chosen and is no longer there."""
 
 
 def ledger_sum(session: Session, source_ids: list[int]) -> LedgerSum:
@@ -87,7 +89,10 @@ def account_health(session: Session, account: Account, *, now: datetime) -> Acco
     walks = session.exec(select(Walk).where(col(Walk.source_id).in_(ids), col(Walk.done_at).is_(None))).all()
     live = [source for source in sources if source.kind != "directory" and source.selected and source.gone_at is None]
     synced = min((source.synced_at for source in live if source.synced_at), default=None)
+    notices = [_vanished(source) for source in sources if source.selected and source.gone_at is not None]
     state, sentence = _state(account, live, owed=owed, unreadable=unreadable, walking=bool(walks), now=now)
+    if notices and not live and state == "syncing":
+        state, sentence = "gone", "Nothing of this account is there any more. What was logged stays."
     return AccountHealth(
         state=state,
         sentence=sentence,
@@ -99,7 +104,13 @@ def account_health(session: Session, account: Account, *, now: datetime) -> Acco
         walks=[walk.kind for walk in walks],
         seen=sum(walk.seen for walk in walks),
         estimate=sum(source.estimate or 0 for source in live) or None,
+        notices=notices,
     )
+
+
+def _vanished(source: Source) -> str:
+    told = source.error_sentence or "The provider does not list it any more. What was logged from it stays."
+    return f"{source.name or source.external_id}: {told}"
 
 
 def _state(

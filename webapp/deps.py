@@ -29,6 +29,8 @@ class Provider(Protocol):
 
     def finish(self, blob: str, params: Mapping[str, str], redirect_uri: str) -> Any: ...
 
+    def revoke(self, grant: dict[str, Any]) -> None: ...
+
 
 class PushDoor(Protocol):
     """Who tells a provider's push from anybody else's (``connectors.google.rings``), without calling anybody."""

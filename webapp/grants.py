@@ -7,7 +7,9 @@ from typing import Any
 
 from sqlmodel import Session
 
+from connectors.errors import ConnectorError
 from models.account import Account, connect_account
+from models.errors import Forbidden, Invalid
 from models.keyring import Keyring
 from models.setting import team_settings
 
@@ -39,3 +41,29 @@ def keep_grant(
         expected_account_id=expected_account_id,
         key_id=key_id,
     )
+
+
+def consent_of(keyring: Keyring, account: Account, *, asked_by: int) -> dict[str, Any]:
+    """The consent that its owner wants to withdraw at the provider as well. Raises Forbidden, Invalid."""
+    if account.user_id != asked_by:
+        raise Forbidden("Only the owner of a mailbox withdraws their consent; you can disconnect it here.")
+    if account.key_id is not None:
+        raise Invalid(
+            "Nobody's own consent stands behind this account: the team's service account reads it. Disconnect it here, or "
+            "have the Workspace administrator end the delegation."
+        )
+    if not account.sealed_grant:
+        raise Invalid("This account is disconnected already; there is no consent left here to withdraw.")
+    return keyring.open_json(account.sealed_grant)
+
+
+def withdraw(provider: Any, grant: dict[str, Any]) -> str:
+    """Ask the provider to end a consent, after it was forgotten here; what came of it, in a sentence."""
+    try:
+        provider.revoke(grant)
+    except ConnectorError:
+        return (
+            f"{provider.label} could not be asked to withdraw the consent just now; you can do it yourself in the security "
+            f"settings of your {provider.label} account."
+        )
+    return f"The consent is withdrawn at {provider.label}, also for other programs of the same project."

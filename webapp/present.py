@@ -311,6 +311,7 @@ def account(session: Session, row: Account, *, now: datetime) -> dict[str, Any]:
         "visibility": row.visibility,
         "capabilities": row.capabilities,
         "missing": row.missing,
+        "notices": health.notices,
         "state": health.state,
         "sentence": health.sentence,
         "owed": health.owed,

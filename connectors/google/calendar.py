@@ -295,7 +295,10 @@ def _listed(answer: dict[str, Any]) -> dict[str, Any]:
 def _of_listing(error: ConnectorError, *, resumed: bool) -> ConnectorError:
     """What an error means when it answers a listing. ``resumed``: a token was sent, so the token may be what is refused."""
     if isinstance(error, NotFound) and error.code != "deleted":
-        return Gone("calendar_gone", "This calendar is no longer shared with you, or was deleted. Its meetings stay.")
+        return Gone(
+            "calendar_gone",
+            "This calendar is no longer shared with you, or was deleted. Its meetings stay; its owner can share it again.",
+        )
     refused = isinstance(error, TryLater) and error.code == "bad_request"
     if resumed and (refused or isinstance(error, CursorExpired | NotFound)):
         return CursorExpired("sync_token_expired", "Google asks for a fresh start of this calendar.")

@@ -78,7 +78,7 @@ def finish_consent(
                 "declined", "Nothing was connected, because access was declined. You can start again at any time."
             )
         raise token_fault(params["error"], params.get("error_description", ""), params.get("error_subtype", ""))
-    answer = _token_call(
+    answer = _exchanged(
         config,
         {
             "grant_type": "authorization_code",
@@ -152,8 +152,11 @@ def id_claims(answer: Mapping[str, Any], config: GoogleConfig, *, nonce: str = "
 
 
 def revoke(config: GoogleConfig, refresh_token: str) -> None:
-    """Withdraw the grant at Google, for every client of the project. Raises TryLater."""
-    _post(config, config.revoke_uri, {"token": refresh_token})
+    """Withdraw the grant at Google, for every client of the project (RFC 7009). A token that is dead already is no error.
+    Raises TryLater."""
+    answer = _post(config, config.revoke_uri, {"token": refresh_token})
+    if answer.status_code != 200 and _json(answer).get("error") != "invalid_token":
+        raise TryLater("token_endpoint", "Google's sign-in is not answering properly at the moment; please try again.")
 
 
 def _granted(
@@ -188,6 +191,16 @@ def _profile_email(config: GoogleConfig, token: str) -> str:
     if not isinstance(found, str) or "@" not in found:
         raise TryLater("not_json", "Google's answer could not be read; please try again.")
     return found.lower()
+
+
+def _exchanged(config: GoogleConfig, form: dict[str, str]) -> dict[str, Any]:
+    """The answer to a code. A refusal is about the code, not about a grant that somebody could have withdrawn."""
+    try:
+        return _token_call(config, form)
+    except Reconnect as error:
+        if error.code == "invalid_rapt":
+            raise
+        raise Reconnect("stale_code", "This sign-in has run out or was used before. Please start it again.") from None
 
 
 def _token_call(config: GoogleConfig, form: dict[str, str]) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from tests.support import NOW
         ({"throttled_until": NOW - timedelta(minutes=5)}, {}, 0, False, "ok", "Up to date"),
         ({"refused": "reconnect", "refused_sentence": "Please reconnect."}, {}, 2, True, "reconnect", "Please"),
         ({"disconnected_at": NOW, "refused": "reconnect"}, {}, 0, False, "disconnected", "stays on the deals"),
-        ({}, {"gone_at": NOW, "error": "gone"}, 0, False, "syncing", "first sync"),
+        ({}, {"gone_at": NOW, "error": "gone"}, 0, False, "gone", "Nothing of this account is there any more"),
     ],
 )
 def test_the_heaviest_debt_names_the_state(

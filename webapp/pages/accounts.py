@@ -23,6 +23,7 @@ from models.errors import Forbidden, Invalid
 from models.ledger import LedgerEntry
 from webapp import present, timeline
 from webapp.deps import Deps, Given, Me, Viewer
+from webapp.grants import consent_of, withdraw
 from webapp.pages.forms import Sent
 from webapp.pages.show import done, live, page
 from webapp.security import policy
@@ -96,12 +97,16 @@ def visibility(request: Request, given: Given, me: Me, account_id: int, form: Se
 
 @router.post("/accounts/{account_id}/disconnection")
 @policy("rep")
-def disconnection(request: Request, given: Given, me: Me, account_id: int) -> Response:
-    """Forget the grant; what was logged stays."""
+def disconnection(request: Request, given: Given, me: Me, account_id: int, form: Sent) -> Response:
+    """Forget the grant here; with ``withdraw`` the consent ends at the provider too. What was logged stays."""
     with given.db.write() as session:
         row = timeline.account_for(session, account_id, me)
+        consent = consent_of(given.keyring, row, asked_by=me.id) if form.ticked("withdraw") else None
         disconnect_account(session, row, now=given.clock())
-    return done(request, f"{row.email} is disconnected. What was logged stays on the deals.", to="/accounts")
+    text = f"{row.email} is disconnected. What was logged stays on the deals."
+    if consent is not None:
+        text = f"{text} {withdraw(given.consents[row.provider], consent)}"
+    return done(request, text, to="/accounts")
 
 
 def read_accounts(session: Session, me: Viewer, given: Deps) -> list[dict[str, Any]]:
@@ -112,10 +117,12 @@ def read_accounts(session: Session, me: Viewer, given: Deps) -> list[dict[str, A
 
 def _account(session: Session, row: Account, me: Viewer, given: Deps) -> dict[str, Any]:
     shown = present.account(session, row, now=given.clock())
-    step = NEXT_STEP.get(shown["state"], "reconnect" if row.missing else "sync")
+    delegated = row.key_id is not None
+    step = NEXT_STEP.get(shown["state"], "reconnect" if row.missing and not delegated else "sync")
     provider = given.consents.get(row.provider)
     return shown | {
         "mine": row.user_id == me.id,
+        "delegated": delegated,
         "ledger": present.ledger(session, row),
         "step": step,
         "provider_label": provider.label if provider else row.provider,

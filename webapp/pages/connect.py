@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import json
+from datetime import datetime, timedelta
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -20,6 +21,10 @@ from webapp.pages.show import go
 from webapp.security import COOKIE, policy
 
 router = APIRouter()
+CONSENT_LASTS = timedelta(minutes=30)
+LATE = (
+    "This sign-in was left open for more than half an hour. Nothing was connected; please start it again from Accounts."
+)
 STALE = "This sign-in does not belong to this browser, or it was used before. Please start it again from Accounts."
 
 
@@ -39,7 +44,8 @@ def connect(request: Request, given: Given, me: Me, provider: str, form: Sent) -
         row = session.get(WebSession, hash_token(request.cookies.get(COOKIE, "")))
         if row is None:
             raise Forbidden(STALE)
-        row.consent = json.dumps({"provider": provider, "state": state, "blob": blob, "account_id": account_id})
+        kept = {"provider": provider, "state": state, "blob": blob, "account_id": account_id}
+        row.consent = json.dumps(kept | {"at": given.clock().isoformat()})
         session.add(row)
     return RedirectResponse(address, 303)
 
@@ -53,6 +59,8 @@ def callback(request: Request, given: Given, me: Me, provider: str) -> Response:
     same = hmac.compare_digest(params.get("state", "").encode(), str(kept.get("state", "")).encode())
     if kept.get("provider") != provider or not kept.get("state") or not same:
         raise Forbidden(STALE)
+    if datetime.fromisoformat(kept["at"]) < given.clock() - CONSENT_LASTS:
+        raise Forbidden(LATE)
     try:
         granted = chosen.finish(str(kept["blob"]), params, _callback(given, provider))
     except ConnectorError as error:
