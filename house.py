@@ -79,6 +79,7 @@ class House:
             lease=chosen.lease_seconds,
             tick=chosen.tick_seconds,
             backfill_months=chosen.backfill_months,
+            audit_every=chosen.audit_hours * 3_600,
             webhook_timeout=chosen.webhook_timeout,
             webhook_allow_private=chosen.webhook_allow_private,
         )
@@ -168,7 +169,7 @@ def serve(
     if work and not web and house.settings.broker_url == "memory://" and not house.embedded:
         log.info("work.memory_broker", note="jobs stay in this process; set BROKER_URL to share them")
     stop = _stop_at_a_signal()
-    with _worker(house) if work else nullcontext():
+    with working(house) if work else nullcontext():
         if listener is None:
             stop.wait()
         elif not stop.is_set():
@@ -191,7 +192,7 @@ def _stop_at_a_signal() -> threading.Event:
 
 
 @contextmanager
-def _worker(house: House) -> Iterator[None]:
+def working(house: House) -> Iterator[None]:
     """A worker and a scheduler in this process, on whatever broker is configured."""
     from worker.broker import EmbeddedWorker, build_broker
 
@@ -217,6 +218,7 @@ def _worker(house: House) -> Iterator[None]:
             reader.stop()
         scheduler.stop()
         embedded.stop()
+        surroundings.close_all()
 
 
 def _serve_web(house: House, listener: socket.socket, ready: threading.Event | None) -> None:
@@ -365,17 +367,14 @@ def sync(email: str, *, wait: bool, progress: Any = None, house: House | None = 
     house = house or open_house()
     asked = now()
     with house.db.write() as session:
-        ids = [account.id or 0 for account in _accounts(session, email)]
-        if not ids:
-            what = f"no connected account {email}" if email else "no connected account"
-            raise NotFound(f"There is {what}. Connect one: dealtrail connect google EMAIL --refresh-token-file F")
+        ids = [account.id or 0 for account in accounts(session, email)]
         for account_id in ids:
             request_sync(session, account_id, now=asked)
     if wait:
-        with _worker(house):
+        with working(house):
             _wait_until_done(house, ids, asked, progress)
     with house.db.read() as session:
-        lines = [_account_line(session, account) for account in _accounts(session, email)]
+        lines = [_account_line(session, account) for account in accounts(session, email)]
     waiting = {"ok"} if wait else {"ok", "syncing", "owed", "throttled"}
     return {"ok": all(line["state"] in waiting for line in lines), "waited": wait, "accounts": lines}
 
@@ -422,6 +421,15 @@ def _count() -> Any:
     from sqlmodel import func
 
     return func.count()
+
+
+def accounts(session: Session, email: str) -> list[Account]:
+    """The connected accounts, or the one of an address. Raises NotFound when there is none."""
+    found = _accounts(session, email)
+    if not found:
+        what = f"no connected account {email}" if email else "no connected account"
+        raise NotFound(f"There is {what}. Connect one: dealtrail connect google EMAIL --refresh-token-file F")
+    return found
 
 
 def _accounts(session: Session, email: str) -> list[Account]:

@@ -195,6 +195,43 @@ def sync(
     raise typer.Exit(0 if report["ok"] else 1)
 
 
+@app.command()
+def audit(
+    account: Annotated[str, typer.Option(help="One mailbox only, by its address.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Compare everything that the providers hold with the ledger, repair what is missing, and show the sum.
+
+    Exit status 1 when something is missing after that, or could not be compared.
+    """
+    import audit as auditing
+
+    report = auditing.audit(account, progress=None if as_json else out)
+    if as_json:
+        print_json(report)
+    else:
+        for one in report["accounts"]:
+            out.print(_audit_table(one))
+    raise typer.Exit(0 if report["ok"] else 1)
+
+
+def _audit_table(one: dict[str, Any]) -> Table:
+    outcomes = ("logged", "held", "ignored", "internal", "unopened", "owed", "unreadable")
+    table = Table("", "all", *outcomes, "missing", box=SIMPLE, title=Text(one["account"]), padding=(0, 1, 0, 0))
+    for source in one["sources"]:
+        for month, counts in source["months"].items():
+            cells = [str(counts.get(name, 0)) for name in outcomes]
+            table.add_row(Text(month), str(sum(counts.values())), *cells, "")
+        figures = [str(source["sum"][name]) for name in ("in_mailbox", *outcomes)]
+        missing = "-" if source["missing"] is None else str(source["missing"])
+        table.add_row(Text(source["kind"], style="bold"), *figures, missing, end_section=True)
+    found = sum(source["holes_found"] or 0 for source in one["sources"])
+    notes = [source["not_believed"] for source in one["sources"] if source["not_believed"]]
+    told = [f"{found} that had slipped through were found and settled."] if found else []
+    table.caption = Text(" ".join([*told, *notes, one["sentence"]]))
+    return table
+
+
 @user_app.command("add")
 def user_add(
     email: str,

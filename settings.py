@@ -112,6 +112,9 @@ class Settings(BaseSettings):
     calendar_poll_seconds: float = Field(300.0, gt=0, description="Between two looks at an idle calendar (+-25 %).")
     poll_seconds_with_push: float = Field(900.0, gt=0, description="The same while the mailbox tells of changes.")
     calendar_poll_seconds_with_push: float = Field(1_800.0, gt=0, description="The same for such a calendar.")
+    audit_hours: float = Field(
+        24.0, gt=0, description="Hours between two comparisons of a mailbox with the ledger (+-25 %)."
+    )
     lease_seconds: float = Field(120.0, ge=5, description="How long a worker may hold a source without a sign of life.")
     workers: int = Field(4, ge=1, le=64, description="Threads that sync, log and deliver in one process.")
     tick_seconds: float = Field(1.0, gt=0, le=60, description="How often the scheduler looks for due rows.")

@@ -15,6 +15,8 @@ from models.db import chunks, insert_new, table
 from models.fields import digest, instant
 
 OUTCOMES = ("unopened", "logged", "held", "ignored", "internal", "owed", "unreadable", "gone")
+TO_OPEN = "to be opened"
+"""Reason of an owed item whose headers were read, and which concerns a contact."""
 STRIKES = 5
 """Failed attempts until an owed item is called unreadable."""
 

@@ -40,6 +40,7 @@ class Pace:
     tick: float = 1.0
     slice: float = 20.0
     backfill_months: int = 12
+    audit_every: float = 86_400.0
     webhook_timeout: float = 15.0
     webhook_allow_private: bool = False
 
@@ -81,12 +82,13 @@ class Work:
     monotonic: Callable[[], float] = time.monotonic
     rng: random.Random = field(default_factory=random.Random)
     _local: threading.local = field(default_factory=threading.local)
+    _threads: list[dict[int, Connection]] = field(default_factory=list)
 
     def connection(self, account_id: int, provider: str, email: str) -> Connection:
         """This thread's connection of an account, kept open between jobs."""
         from worker.grants import SealedGrant
 
-        open_ones: dict[int, Connection] = self._local.__dict__.setdefault("connections", {})
+        open_ones = self._mine()
         if account_id not in open_ones:
             chosen = self.providers[provider]
             store = SealedGrant(self.db, self.keyring, account_id, now=self.now)
@@ -95,11 +97,24 @@ class Work:
 
     def forget(self, account_id: int) -> None:
         """Close this thread's connection of an account (after a fault of the line or a new grant)."""
-        found = self._local.__dict__.get("connections", {}).pop(account_id, None)
+        found = self._mine().pop(account_id, None)
         if found is not None:
             found.close()
 
     def close(self) -> None:
         """Close all connections of this thread."""
-        for account_id in list(self._local.__dict__.get("connections", {})):
+        for account_id in list(self._mine()):
             self.forget(account_id)
+
+    def close_all(self) -> None:
+        """Close the connections of every thread; call it when those have ended."""
+        for open_ones in self._threads:
+            while open_ones:
+                open_ones.popitem()[1].close()
+
+    def _mine(self) -> dict[int, Connection]:
+        mine: dict[int, Connection] | None = getattr(self._local, "connections", None)
+        if mine is None:
+            mine = self._local.connections = {}
+            self._threads.append(mine)
+        return mine

@@ -21,7 +21,7 @@ from models.account import Account, Source, keep_lease
 from models.db import Database, chunks, table
 from models.interaction import Copy
 from models.keyring import Keyring, hasher
-from models.ledger import STRIKES, LedgerEntry, entries_for, list_items, next_try
+from models.ledger import STRIKES, TO_OPEN, LedgerEntry, entries_for, list_items, next_try
 from worker import book as books
 from worker import match, meetings, view
 from worker.log import Case, Logging, settle, write_entries
@@ -162,7 +162,7 @@ def _decide(
             closed.append(item_id)
             continue
         cases.append(Case(item, views[item_id], decision))
-    write_entries(session, [_owed(source, i, now, known.get(i), reason="to be opened") for i in closed])
+    write_entries(session, [_owed(source, i, now, known.get(i), reason=TO_OPEN) for i in closed])
     settle(work, cases)
     meetings.update_known(work, [case for case in cases if isinstance(case.item, Meeting) and not case.fresh])
     _seen_again(work, again)
@@ -227,7 +227,8 @@ def _owe(
         if entry is not None and entry.outcome in ("logged", "held", "internal"):
             continue
         attempts = (entry.attempts if entry else 0) + (1 if fault.strike else 0)
-        row = _owed(source, fault.item_id, now, entry, reason="could not be read", attempts=attempts, error=fault.error)
+        reason = TO_OPEN if entry is not None and entry.reason == TO_OPEN else "could not be read"
+        row = _owed(source, fault.item_id, now, entry, reason=reason, attempts=attempts, error=fault.error)
         if fault.gone and attempts > NOT_YET_VISIBLE:
             row |= {"outcome": "gone", "reason": "deleted before it was read", "next_try_at": None, "state": "deleted"}
         elif attempts >= STRIKES:

@@ -86,7 +86,8 @@ def look_after(work: Work, box: Mailbox, walk: Walk, holding: Holding) -> bool:
         gone = list(session.exec(vanished(holding.source_id, since)).all())
         believed = bool(walk.state.get("believed")) or believable(session, holding.source_id, len(gone))
         if not gone or not believed:
-            found = {"found": int(walk.state.get("holes", 0)), "vanished": int(walk.state.get("vanished", 0))}
+            counts = {"found": "holes", "vanished": "vanished", "missing": "missing"}
+            found = {name: int(walk.state.get(key, 0)) for name, key in counts.items()}
             conclude(session, holding.source_id, now, found | {"shrunken": SHRUNKEN if gone else ""})
             return False
         stamp(session, holding.source_id, gone[:READ_AT_ONCE], now)
@@ -99,10 +100,11 @@ def look_after(work: Work, box: Mailbox, walk: Walk, holding: Holding) -> bool:
 
 
 def conclude(session: Session, source_id: int, now: datetime, found: dict[str, Any]) -> None:
-    """Write down what an audit found. Nothing is missing any more: every hole is in the ledger now."""
+    """Write down what an audit found: holes that were ``found`` and entered, what had ``vanished``, what is still
+    ``missing`` after that."""
     source = session.get(Source, source_id)
     if source is not None:
-        source.facts = source.facts | found | {"audited_at": now.isoformat(), "missing": 0}
+        source.facts = source.facts | found | {"audited_at": now.isoformat()}
         session.add(source)
 
 
@@ -140,7 +142,9 @@ def settle_calendar(work: Work, holding: Holding, since: datetime, found: int) -
         take(work.db, work.keyring, holding, lost, now=now)
     with work.db.write() as session:
         shrunken = SHRUNKEN if gone and not believed else ""
-        conclude(session, holding.source_id, now, {"found": found, "vanished": len(lost), "shrunken": shrunken})
+        conclude(
+            session, holding.source_id, now, {"found": found, "vanished": len(lost), "missing": 0, "shrunken": shrunken}
+        )
         walk = open_audit(session, holding.source_id)
         if walk is not None:
             walk.done_at = now

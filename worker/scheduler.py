@@ -14,6 +14,7 @@ import structlog
 from sqlmodel import Session, col, select
 
 from models.account import Source, claim_due_sources, due_sources, release_dead_leases
+from models.audit import due_audits
 from models.deal import Deal
 from models.doorbell import claim_due_channels, due_channels
 from models.event import Event
@@ -51,7 +52,8 @@ def what_is_due(session: Session, now: datetime) -> Due:
         chores=exists(select(Event.id).where(col(Event.position).is_(None)))
         or exists(select(Deal.id).where(col(Deal.suggest_at) <= now))
         or exists(select(Interaction.id).where(col(Interaction.rematch_at) <= now))
-        or exists(ended_meetings(now)),
+        or exists(ended_meetings(now))
+        or exists(due_audits(now)),
     )
 
 

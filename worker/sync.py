@@ -12,11 +12,11 @@ import structlog
 
 from connectors.base import Connection, Mailbox
 from connectors.errors import ConnectorError, CursorExpired
-from connectors.items import Item, Listed, Page
+from connectors.items import Listed, Page
 from models.account import Account, Source, release_source
 from worker import directory, faults, pacing, reconcile, walks
 from worker.context import Work
-from worker.intake import Holding, LeaseLost, take, to_open
+from worker.intake import Holding, LeaseLost, take
 
 log = structlog.get_logger()
 
@@ -55,17 +55,16 @@ def _load(work: Work, source_id: int, owner: str) -> tuple[Source, Account] | No
 
 
 def _release(work: Work, source: Source, holding: Holding, *, more: bool, started: datetime) -> None:
-    now = work.now()
-    wait = pacing.wait(work, source, started)
-    later = now + timedelta(seconds=wait * work.rng.uniform(0.75, 1.25))
+    wait = pacing.wait(work, source, started) * work.rng.uniform(0.75, 1.25)
     with work.db.write() as session:
         faults.clear(session, source.account_id, since=started)
+        now = work.now()
         release_source(
             session,
             source.id or 0,
             holding.owner,
             now=now,
-            next_sync_at=now if more else later,
+            next_sync_at=now if more else now + timedelta(seconds=wait),
             synced_at=now,
             failures=0,
             error="",
@@ -97,21 +96,12 @@ def _live(work: Work, box: Mailbox, cursor: str, holding: Holding) -> bool:
     page = box.pull(cursor)
     if page.items or page.cursor != cursor:
         now = work.now()
-        items = open_wanted(work, box, holding.source_id, page.items)
+        items = walks.open_wanted(work, box, holding.source_id, page.items)
         changes: dict[str, object] = {"cursor": page.cursor, "cursor_at": now}
         if page.estimate is not None:
             changes["estimate"] = page.estimate
         take(work.db, work.keyring, holding, items, now=now, changes=changes)
     return page.more
-
-
-def open_wanted(work: Work, box: Mailbox, source_id: int, items: tuple[Item, ...]) -> list[Item]:
-    """The items, those that concern a contact replaced by what opening them gave."""
-    wanted = to_open(work.db, source_id, items)
-    if not wanted:
-        return list(items)
-    opened = {item.item_id: item for item in box.open(wanted)}
-    return [opened.get(item.item_id, item) for item in items]
 
 
 def _calendar(work: Work, connection: Connection, source: Source, account: Account, holding: Holding) -> bool:

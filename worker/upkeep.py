@@ -3,8 +3,11 @@ be handed out. Each is one page; whoever finds more to do asks for another turn.
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 import structlog
 
+from models.audit import due_audits, plan_audits
 from worker import push, think
 from worker.context import Work
 from worker.meetings import hold_meetings
@@ -23,11 +26,20 @@ def keep_up(work: Work) -> int:
         some = rematch(work.db, now) + hold_meetings(work.db, now)
         for deal_id in think.due_deals(work.db, now):
             some += _think(work, deal_id)
-        some += drain(work.db, now) + push.plan(work)
+        some += drain(work.db, now) + push.plan(work) + _audits(work, now)
         done += some
         if not some:
             break
     return done
+
+
+def _audits(work: Work, now: datetime) -> int:
+    """Ask for the audits whose time has come; how many sources. Looks without a lock first."""
+    with work.db.read() as session:
+        if session.exec(due_audits(now).limit(1)).first() is None:
+            return 0
+    with work.db.write() as session:
+        return plan_audits(session, every=timedelta(seconds=work.pace.audit_every), now=now, jitter=work.rng.random)
 
 
 def _think(work: Work, deal_id: int) -> int:

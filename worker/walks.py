@@ -14,21 +14,25 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from connectors.base import Hits, Mailbox
-from connectors.items import Listed, Message, Unreadable
+from connectors.errors import TryLater
+from connectors.items import Item, Listed, Message, Unreadable
 from models.account import Account, Source, Walk, keep_lease
 from models.addresses import domain_of, registrable
 from models.contact import known_people
 from models.event import announce, event_row
-from models.ledger import due_owed, entries_for, list_items, next_unopened
+from models.ledger import TO_OPEN, LedgerEntry, due_owed, entries_for, list_items, next_unopened
 from worker import reconcile
 from worker.context import Work
 from worker.intake import Holding, LeaseLost, take, to_open
 
-OPEN_AT_ONCE = 40
+OPEN_AT_ONCE = 100
 """Messages opened between two transactions: about the work of ten seconds at Gmail's rate."""
 HEADERS_AT_ONCE = 100
 OVERLAP = timedelta(days=3)
 MONTH = timedelta(days=30.44)
+LOOP_GUARD = timedelta(minutes=10)
+"""Two gaps within this time are no gaps: the provider refuses whatever cursor it gives."""
+REFUSED_AGAIN = "The provider refuses the position in this mailbox that it gave itself; we try again in ten minutes."
 SETTLED = ("logged", "held", "ignored", "internal", "gone")
 URGENT, WINDOW, BEYOND = 2, 1, 0
 
@@ -46,11 +50,14 @@ def begin(work: Work, box: Mailbox, source: Source, holding: Holding) -> None:
 
 
 def recover(work: Work, box: Mailbox, source: Source, holding: Holding) -> None:
-    """After an expired cursor: a fresh one first, then a bounded re-list of what it may have hidden; visible as an event
-    and idempotent, so that nothing is announced twice."""
+    """After an expired cursor: a fresh one first, then a re-list of the days that it may have hidden, then an audit, which
+    finds what came with an older date and what left. Visible as an event, and idempotent, so that nothing is announced
+    twice. Raises TryLater when even the fresh cursor is refused (provider-contract 8, F18)."""
     cursor, now = box.pin() if box.searchable else "", work.now()
     with work.db.write() as session:
         row = _held_source(session, holding, now)
+        if _recovered_lately(row, now):
+            raise TryLater("cursor_refused", REFUSED_AGAIN, after=LOOP_GUARD.total_seconds())
         good = row.cursor_at or row.synced_at or now
         row.cursor, row.cursor_at = cursor, now
         row.facts = row.facts | {"gap_recovered_at": now.isoformat(), "gap_since": (good - OVERLAP).isoformat()}
@@ -58,7 +65,14 @@ def recover(work: Work, box: Mailbox, source: Source, holding: Holding) -> None:
         if box.searchable:
             state = {"since": (good - OVERLAP).isoformat()}
             session.add(Walk(source_id=row.id or 0, kind="gap", state=state, created_at=now))
+            if reconcile.open_audit(session, row.id or 0) is None:
+                session.add(Walk(source_id=row.id or 0, kind="audit", created_at=now))
         _announce_gap(session, row, good, now)
+
+
+def _recovered_lately(row: Source, now: datetime) -> bool:
+    last = row.facts.get("gap_recovered_at")
+    return bool(last) and now - datetime.fromisoformat(str(last)) < LOOP_GUARD
 
 
 def restart_calendar(work: Work, source: Source, holding: Holding) -> None:
@@ -78,10 +92,11 @@ def step(work: Work, box: Mailbox, source: Source, holding: Holding) -> bool:
     source_id, now = holding.source_id, work.now()
     with work.db.read() as session:
         owed = due_owed(session, source_id, now=now, limit=OPEN_AT_ONCE)
+        known = entries_for(session, source_id, owed)
         walk = _next_walk(session, source_id)
         unopened = [] if owed or walk else next_unopened(session, source_id, HEADERS_AT_ONCE)
     if owed:
-        _read(work, box, holding, owed)
+        _pay(work, box, holding, owed, known)
     elif walk is not None:
         WALKS[walk.kind](work, box, walk, holding)
     elif unopened:
@@ -160,8 +175,10 @@ def _audit(work: Work, box: Mailbox, walk: Walk, holding: Holding) -> None:
         lost = reconcile.holes(session, holding.source_id, ids)
         list_items(session, holding.source_id, lost, priority=URGENT, reason="found by the audit", now=now)
         reconcile.stamp(session, holding.source_id, ids, now)
+        missing = len(reconcile.holes(session, holding.source_id, ids))
     place = {"page": hits.next} if hits.next else {"page": "", "listed": True}
-    state = walk.state | place | {"holes": int(walk.state.get("holes", 0)) + len(lost)}
+    counts = {"holes": len(lost), "missing": missing}
+    state = walk.state | place | {name: int(walk.state.get(name, 0)) + count for name, count in counts.items()}
     _advance(work, walk, holding, state, seen=len(ids))
 
 
@@ -172,10 +189,30 @@ def _read(work: Work, box: Mailbox, holding: Holding, ids: Sequence[str]) -> Non
     """Headers of some items; what concerns a contact is opened in the same breath."""
     headers = box.headers(ids)
     for group in _groups(headers, OPEN_AT_ONCE):
-        wanted = to_open(work.db, holding.source_id, group)
-        opened = {item.item_id: item for item in box.open(wanted)} if wanted else {}
-        items = [opened.get(item.item_id, item) for item in group]
+        items = open_wanted(work, box, holding.source_id, group)
         take(work.db, work.keyring, holding, items, now=work.now())
+
+
+def open_wanted(work: Work, box: Mailbox, source_id: int, items: Sequence[Item]) -> list[Item]:
+    """The items, those that concern a contact replaced by what opening them gave. What cannot be opened just now is owed,
+    so that what its headers told is never asked for again: headers and texts of one piece may cost more than a minute."""
+    wanted = to_open(work.db, source_id, items)
+    if not wanted:
+        return list(items)
+    try:
+        opened = {item.item_id: item for item in box.open(wanted)}
+    except TryLater:
+        return list(items)
+    return [opened.get(item.item_id, item) for item in items]
+
+
+def _pay(work: Work, box: Mailbox, holding: Holding, owed: Sequence[str], known: dict[str, LedgerEntry]) -> None:
+    """Another try at items that are owed: the texts of those whose headers we know, else the headers of the others."""
+    closed = [item_id for item_id in owed if known[item_id].reason == TO_OPEN]
+    if closed:
+        _open(work, box, holding, [Listed(item_id) for item_id in closed])
+    else:
+        _read(work, box, holding, owed)
 
 
 def _open(work: Work, box: Mailbox, holding: Holding, hits: Sequence[Listed]) -> None:

@@ -8,6 +8,7 @@ from fastapi import Query
 from sqlmodel import Session, col, select
 
 from models.account import Account, Source, disconnect_account, open_audits, request_audit, request_sync
+from models.audit import receipt
 from models.errors import Forbidden, NotFound
 from webapp import present, timeline
 from webapp.api.cursors import page
@@ -93,6 +94,14 @@ def read_audit(deps: Given, me: Me, account_id: Id) -> dict[str, Any]:
     is under way."""
     with deps.db.read() as session:
         return _audit(session, timeline.account_for(session, account_id, me))
+
+
+@router.get("/{account_id}/audit/receipt")
+@policy("rep")
+def read_receipt(deps: Given, me: Me, account_id: Id) -> dict[str, Any]:
+    """The last audit in full: by source and month, with a hash over the items' ids."""
+    with deps.db.read() as session:
+        return receipt(session, timeline.account_for(session, account_id, me), now=deps.clock())
 
 
 @router.post("/{account_id}/audit", status_code=202)

@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import Response
+from fastapi.responses import JSONResponse, Response
 from sqlmodel import Session, col, func, select
 
 from models.account import (
@@ -19,6 +19,7 @@ from models.account import (
     request_audit,
     request_sync,
 )
+from models.audit import receipt
 from models.errors import Forbidden, Invalid
 from models.ledger import LedgerEntry
 from webapp import present, timeline
@@ -77,6 +78,18 @@ def audit(request: Request, given: Given, me: Me, account_id: int) -> Response:
         row = timeline.account_for(session, account_id, me)
         request_audit(session, account_id, now=given.clock())
     return done(request, f"{row.email} is being compared with the provider.", to="/accounts")
+
+
+@router.get("/accounts/{account_id}/receipt")
+@policy("rep")
+def audit_receipt(given: Given, me: Me, account_id: int) -> Response:
+    """The last audit as a file to keep."""
+    now = given.clock()
+    with given.db.read() as session:
+        row = timeline.account_for(session, account_id, me)
+        paper = receipt(session, row, now=now)
+    name = f"dealtrail-audit-{row.id}-{now:%Y-%m-%d}.json"
+    return JSONResponse(paper, headers={"Content-Disposition": f'attachment; filename="{name}"'})
 
 
 @router.post("/accounts/{account_id}/visibility")

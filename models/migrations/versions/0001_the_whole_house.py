@@ -472,6 +472,7 @@ def upgrade() -> None:
         sa.Column("selected", sa.Boolean(), nullable=False),
         sa.Column("cursor", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("next_sync_at", models.fields.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("next_audit_at", models.fields.UtcDateTime(timezone=True), nullable=True),
         sa.Column("lease_owner", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("lease_until", models.fields.UtcDateTime(timezone=True), nullable=True),
         sa.Column("synced_at", models.fields.UtcDateTime(timezone=True), nullable=True),
@@ -489,6 +490,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("source", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_source_account_id"), ["account_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_source_next_audit_at"), ["next_audit_at"], unique=False)
         batch_op.create_index(batch_op.f("ix_source_next_sync_at"), ["next_sync_at"], unique=False)
 
     op.create_table(
@@ -778,6 +780,7 @@ def downgrade() -> None:
     op.drop_table("attempt")
     with op.batch_alter_table("source", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_source_next_sync_at"))
+        batch_op.drop_index(batch_op.f("ix_source_next_audit_at"))
         batch_op.drop_index(batch_op.f("ix_source_account_id"))
 
     op.drop_table("source")
