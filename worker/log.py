@@ -384,6 +384,25 @@ def _store_signals(work: Logging, cases: Sequence[Case]) -> None:
     insert_many(work.session, Signal, found)
 
 
+LINE_FIELDS = (
+    "id",
+    "kind",
+    "direction",
+    "occurred_at",
+    "ends_at",
+    "parties",
+    "subject",
+    "new_text",
+    "machine",
+    "machine_reason",
+    "attachments",
+    "links",
+    "forwarded",
+    "status",
+)
+"""The columns of an interaction that ``line_of`` looks at."""
+
+
 def line_of(row: dict[str, Any], knows: Callable[[str], bool] = lambda domain: False) -> Line:
     """An interaction's row as the rules of suggestion see it. ``knows`` says whether a domain is a customer's."""
     sender = next((p for p in row["parties"] if p["role"] in ("from", "sender", "organizer")), None)

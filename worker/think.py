@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
+from sqlalchemy import select as choose
 from sqlmodel import Session, col, select
 
 from models.account import Account
 from models.addresses import registrable
 from models.contact import CompanyDomain
-from models.db import Database, chunks
+from models.db import Database, chunks, table
 from models.deal import Deal
 from models.fields import EPOCH
 from models.interaction import Copy, Interaction, Link
@@ -22,7 +24,7 @@ from models.pipeline import FINAL, Stage, stage_of_meaning, stages_of
 from models.suggestion import Signal as SignalRow
 from models.suggestion import open_suggestion, propose, withdraw
 from worker import suggest
-from worker.log import line_of
+from worker.log import LINE_FIELDS, line_of
 from worker.signals import Signal
 from worker.timeline_view import DealView, Line
 
@@ -50,13 +52,13 @@ def think(db: Database, deal_id: int, now: datetime) -> None:
             return
         rows = _rows(session, deal_id)
         theirs = _domains(session, deal)
-        lines = [line_of(row.model_dump(), lambda one: one in theirs or registrable(one) in theirs) for row in rows]
+        lines = [line_of(row, lambda one: one in theirs or registrable(one) in theirs) for row in rows]
         _touch(deal, lines, now)
         if stage.meaning in FINAL:
             withdraw(session, open_suggestion(session, deal_id), now=now)
             deal.suggest_at = None
         else:
-            _suggest(session, deal, stage, rows, lines, now)
+            _suggest(session, deal, stage, lines, now)
             deal.suggest_at = now + AGAIN
         session.add(deal)
 
@@ -69,11 +71,9 @@ def touches(lines: Sequence[Line], now: datetime) -> tuple[datetime | None, date
     return either, max((line.end or line.at for line in theirs), default=None)
 
 
-def _suggest(
-    session: Session, deal: Deal, stage: Stage, rows: Sequence[Interaction], lines: Sequence[Line], now: datetime
-) -> None:
+def _suggest(session: Session, deal: Deal, stage: Stage, lines: Sequence[Line], now: datetime) -> None:
     view = deal_view(session, deal, stage, now)
-    proposal = suggest.decide(view, lines, now, _signals(session, [row.id or 0 for row in rows]))
+    proposal = suggest.decide(view, lines, now, _signals(session, lines))
     target = _target(session, deal, proposal.to) if proposal else None
     if proposal is None or target is None or target.id == deal.stage_id:
         withdraw(session, open_suggestion(session, deal.id or 0), now=now)
@@ -120,15 +120,17 @@ def _target(session: Session, deal: Deal, to: str) -> Stage | None:
     return before or stage_of_meaning(session, deal.pipeline_id, "contacted")
 
 
-def _rows(session: Session, deal_id: int) -> list[Interaction]:
-    newest = session.exec(
-        select(Interaction)
-        .join(Link, col(Link.interaction_id) == Interaction.id)
-        .where(Link.deal_id == deal_id, col(Link.removed_at).is_(None))
-        .order_by(col(Interaction.occurred_at).desc(), col(Interaction.id).desc())
+def _rows(session: Session, deal_id: int) -> list[dict[str, Any]]:
+    """The newest interactions of a deal, oldest first, as far as the rules look at them."""
+    interactions, links = table(Interaction), table(Link)
+    newest = session.connection().execute(
+        choose(*(interactions.c[name] for name in LINE_FIELDS))
+        .join(links, links.c.interaction_id == interactions.c.id)
+        .where(links.c.deal_id == deal_id, links.c.removed_at.is_(None))
+        .order_by(interactions.c.occurred_at.desc(), interactions.c.id.desc())
         .limit(MOST_LINES)
-    ).all()
-    return list(reversed(newest))
+    )
+    return [dict(row) for row in reversed(newest.mappings().all())]
 
 
 def _domains(session: Session, deal: Deal) -> set[str]:
@@ -136,16 +138,16 @@ def _domains(session: Session, deal: Deal) -> set[str]:
     return set(session.exec(select(CompanyDomain.domain).where(CompanyDomain.company_id == deal.company_id)).all())
 
 
-def _signals(session: Session, ids: Sequence[int]) -> dict[int, list[Signal]]:
-    found: dict[int, list[Signal]] = {interaction_id: [] for interaction_id in ids}
-    for part in chunks(ids):
-        rows = session.exec(
-            select(SignalRow, Interaction.occurred_at)
-            .join(Interaction, col(Interaction.id) == SignalRow.interaction_id)
-            .where(col(SignalRow.interaction_id).in_(part))
-            .order_by(col(SignalRow.id))
+def _signals(session: Session, lines: Sequence[Line]) -> dict[int, list[Signal]]:
+    """What was found in each line when it was logged."""
+    signals = table(SignalRow)
+    at = {line.id: line.at for line in lines}
+    found: dict[int, list[Signal]] = {line.id: [] for line in lines}
+    for part in chunks(at):
+        rows = session.connection().execute(
+            choose(signals).where(signals.c.interaction_id.in_(part)).order_by(signals.c.id)
         )
-        for row, at in rows:
+        for row in rows:
             found[row.interaction_id].append(
                 Signal(
                     kind=row.kind,
@@ -154,7 +156,7 @@ def _signals(session: Session, ids: Sequence[int]) -> dict[int, list[Signal]]:
                     quote=row.quote,
                     start=row.start,
                     end=row.end,
-                    at=at,
+                    at=at[row.interaction_id],
                     weight=row.weight,
                     lang=row.lang,
                     value=row.value,
