@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -11,6 +11,7 @@ from connectors.base import Budget, Connection, GrantState, GrantStore, Identity
 from connectors.clock import REAL, Clock
 from connectors.google import GoogleConfig
 from connectors.throttle import Throttle
+from connectors.window import Window
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,8 @@ class Google:
     name: str = "google"
     label: str = "Google"
     clock: Clock = REAL
+    windows: Callable[[str], Window] | None = None
+    """Where units are counted by name, when several processes share a quota; None: in this process alone."""
     _project: Throttle | None = None
     _budgets: dict[int, Throttle] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -113,21 +116,23 @@ class Google:
         return connect(self.config, store, budget, email=email, clock=self.clock)
 
     def budget(self, account_id: int) -> Budget:
-        """The account's meter, one for all threads of this process, below the project's."""
+        """The account's meter, one for all threads (and all processes that share windows), below the project's."""
         with self._lock:
             if account_id not in self._budgets:
-                self._budgets[account_id] = self._new_budget()
+                self._budgets[account_id] = self._new_budget(account_id)
             return self._budgets[account_id]
 
-    def _new_budget(self) -> Throttle:
+    def _new_budget(self, account_id: int) -> Throttle:
         config = self.config
         if self._project is None:
-            self._project = self._throttle(int(config.project_units_per_minute * config.budget_share))
+            self._project = self._throttle("google:project", int(config.project_units_per_minute * config.budget_share))
         allowed = max(60, int(config.units_per_minute * config.budget_share))
-        return self._throttle(allowed, reserve=min(config.budget_reserve, allowed // 4), parent=self._project)
+        reserve = min(config.budget_reserve, allowed // 4)
+        return self._throttle(f"google:account:{account_id}", allowed, reserve=reserve, parent=self._project)
 
-    def _throttle(self, units: int, **options: Any) -> Throttle:
-        return Throttle(units, clock=self.clock.monotonic, sleep=self.clock.sleep, **options)
+    def _throttle(self, name: str, units: int, **options: Any) -> Throttle:
+        window = self.windows(name) if self.windows else None
+        return Throttle(units, clock=self.clock.monotonic, sleep=self.clock.sleep, window=window, **options)
 
 
 def granted(provider: str, state: GrantState, identity: Identity) -> Granted:

@@ -5,18 +5,23 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 
-from connectors.errors import TryLater
+from redis import RedisError
 
-WINDOW = 60.0
+from connectors.errors import TryLater
+from connectors.window import LocalWindow, Window
+
 _OWN_PACE = "Our own pace for this mailbox is used up; it goes on by itself."
+_NO_METER = "The meter that all workers share (Redis) does not answer; it goes on by itself when it does."
+SILENCE = 5.0
+"""Seconds to wait when the shared meter does not answer."""
 
 
 class Throttle:
     """``connectors.base.Budget``. ``units`` a minute; ``reserve`` of them only for urgent spending; waits up to
-    ``patience`` seconds, else raises TryLater with the time to come back. Thread-safe."""
+    ``patience`` seconds, else raises TryLater with the time to come back. ``window`` is where they are counted: in this
+    process unless told otherwise. Thread-safe."""
 
     def __init__(
         self,
@@ -27,68 +32,44 @@ class Throttle:
         patience: float = 20.0,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        window: Window | None = None,
     ) -> None:
         self.units, self.reserve, self.parent, self.patience = units, reserve, parent, patience
         self.spent_total = 0
-        self._clock, self._sleep = clock, sleep
-        self._spent: deque[tuple[float, int]] = deque()
-        self._inside = 0
-        self._closed_until = 0.0
+        self._sleep = sleep
+        self._window = window or LocalWindow(clock)
         self._lock = threading.Lock()
 
     def spend(self, units: int, *, urgent: bool = False) -> None:
-        """Wait until ``units`` may be spent and write them down. Raises TryLater when that takes too long."""
-        waited = 0.0
-        while (wait := self._try(units, urgent)) > 0:
+        """Wait until ``units`` may be spent and write them down. Raises TryLater when that takes too long, or when the
+        shared meter does not answer: what cannot be counted is not spent."""
+        try:
+            self._spend(units, urgent)
+        except RedisError as error:
+            raise TryLater("budget", _NO_METER, after=SILENCE) from error
+
+    def penalise(self, seconds: float) -> None:
+        """Spend nothing for a while, because the provider said so. Raises TryLater as ``spend`` does."""
+        try:
+            self._window.close(seconds)
+        except RedisError as error:
+            raise TryLater("budget", _NO_METER, after=max(SILENCE, seconds)) from error
+
+    def _spend(self, units: int, urgent: bool) -> None:
+        allowed, waited = self.units if urgent else self.units - self.reserve, 0.0
+        while (wait := self._window.take(units, allowed)) > 0:
             if waited + wait > self.patience:
                 raise TryLater("budget", _OWN_PACE, after=wait, throttled=True)
             self._sleep(wait)
             waited += wait
         if self.parent is not None:
             try:
-                self.parent.spend(units, urgent=urgent)
+                self.parent._spend(units, urgent)
             except TryLater:
-                self._give_back(units)
+                self._window.give_back(units)
                 raise
-
-    def penalise(self, seconds: float) -> None:
-        """Spend nothing for a while, because the provider said so."""
         with self._lock:
-            self._closed_until = max(self._closed_until, self._clock() + seconds)
-
-    def _try(self, units: int, urgent: bool) -> float:
-        """Take the units and return 0, or return how long to wait."""
-        with self._lock:
-            now = self._clock()
-            if now < self._closed_until:
-                return self._closed_until - now
-            while self._spent and self._spent[0][0] <= now - WINDOW:
-                self._inside -= self._spent.popleft()[1]
-            allowed = self.units if urgent else self.units - self.reserve
-            if self._inside + units <= allowed or not self._spent:
-                self._spent.append((now, units))
-                self._inside += units
-                self.spent_total += units
-                return 0.0
-            return self._until_free(now, self._inside + units - allowed)
-
-    def _give_back(self, units: int) -> None:
-        """What the meter above did not allow was not spent."""
-        with self._lock:
-            for index in range(len(self._spent) - 1, -1, -1):
-                if self._spent[index][1] == units:
-                    del self._spent[index]
-                    self._inside -= units
-                    self.spent_total -= units
-                    return
-
-    def _until_free(self, now: float, needed: int) -> float:
-        freed = 0
-        for at, units in self._spent:
-            freed += units
-            if freed >= needed:
-                return max(0.01, at + WINDOW - now)
-        return WINDOW
+            self.spent_total += units
 
 
 class Pace:
