@@ -84,6 +84,10 @@ class Book:
         domain = domain_of(address)
         return domain in self.own_domains or registrable(domain) in self.own_domains
 
+    def is_of(self, user_id: int | None, address: str) -> bool:
+        """Whether an address is this user's, with or without a plus tag."""
+        return not self.owner_addresses.get(user_id or 0, set()).isdisjoint((address, weak(address)))
+
     def contact(self, address: str) -> tuple[ContactRef, str] | None:
         """The contact behind an address, and how it was found: exact, same (Gmail's dots and tags) or weak (+tag)."""
         found = self.contacts.get(address)
@@ -153,7 +157,7 @@ def _load_ours(session: Session, book: Book) -> None:
     domains |= _of_nobody_else(session, {domain_of(canonical(email)) for _, email in aliases})
     book.own_domains = {registrable(domain) for domain in domains if domain and not is_free_mail(domain)}
     for user_id, email in [*mine, *aliases]:
-        book.owner_addresses.setdefault(user_id, set()).add(canonical(email))
+        book.owner_addresses.setdefault(user_id, set()).update((canonical(email), weak(canonical(email))))
 
 
 def _of_nobody_else(session: Session, domains: set[str]) -> set[str]:

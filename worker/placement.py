@@ -213,7 +213,8 @@ def _among(deals: list[DealRef], customer: Customer, view: View, book: Book) -> 
     )
     first, second = ranked[0], ranked[1]
     if first.score > second.score + 0.001:
-        return Placement("logged", first.rule, first.rule, (first,))
+        rule = _decisive(first, second, customer, view, book)
+        return Placement("logged", rule, rule, (replace(first, rule=rule),))
     policy = book.settings["several_deals"]
     if policy == "newest":
         newest = max(deals, key=lambda deal: (deal.created_at, deal.id))
@@ -227,28 +228,38 @@ def _among(deals: list[DealRef], customer: Customer, view: View, book: Book) -> 
 
 
 def _score(deal: DealRef, customer: Customer, view: View, book: Book) -> LinkTo:
-    """How well one of several deals fits. Steps are far enough apart that a higher rule always outweighs a lower one."""
-    score, reasons, rule = 0.4, list(customer.reasons), customer.rule
-    if any(book.choices.get(("contact", str(key))) == deal.id for key in customer.contacts):
-        score, rule = score + 0.3, "taught"
-        reasons.append("you put this contact's mail here before")
+    """How well one of several deals fits, by the first step that speaks for it."""
+    steps = _steps(deal, customer, view, book)
+    rule = next((name for name, (points, _) in steps.items() if points), customer.rule)
+    reasons = [*customer.reasons, *(reason for _, said in steps.values() for reason in said)]
+    return _link(deal, rule, round(0.4 + sum(points for points, _ in steps.values()), 3), reasons, view)
+
+
+def _steps(deal: DealRef, customer: Customer, view: View, book: Book) -> dict[str, tuple[float, list[str]]]:
+    """What speaks for a deal, the weightiest first, as (points, reasons). Points are far enough apart that a higher step
+    always outweighs the lower ones."""
     present = [key for key in customer.contacts if key in deal.roles]
     with_role = [key for key in present if deal.roles[key]]
+    points, role = 0.02 * min(len(present), 4), []
     if present:
-        score += 0.02 * min(len(present), 4)
         names = ", ".join(customer.contacts[key].name for key in present[:3])
-        reasons.append(f"{names} {'takes' if len(present) == 1 else 'take'} part in this deal")
-        rule = rule if rule == "taught" else "role"
+        role.append(f"{names} {'takes' if len(present) == 1 else 'take'} part in this deal")
     if with_role:
-        score += 0.1
-        reasons.append(f"{customer.contacts[with_role[0]].name} is its {deal.roles[with_role[0]]}")
-    if deal.owner_id is not None and any(
-        person.address in book.owner_addresses.get(deal.owner_id, set()) for person in view.people
-    ):
-        score += 0.01
-        reasons.append("its owner took part")
-        rule = rule if rule in ("taught", "role") else "owner"
-    return _link(deal, rule, round(score, 3), reasons, view)
+        points += 0.1
+        role.append(f"{customer.contacts[with_role[0]].name} is its {deal.roles[with_role[0]]}")
+    taught = any(book.choices.get(("contact", str(key))) == deal.id for key in customer.contacts)
+    owner = any(book.is_of(deal.owner_id, person.address) for person in view.people)
+    return {
+        "taught": (0.3, ["you put this contact's mail here before"]) if taught else (0.0, []),
+        "role": (points, role),
+        "owner": (0.01, ["its owner took part"]) if owner else (0.0, []),
+    }
+
+
+def _decisive(first: LinkTo, second: LinkTo, customer: Customer, view: View, book: Book) -> str:
+    """The step in which the best of several is ahead of the next."""
+    one, other = (_steps(book.deals[link.deal_id], customer, view, book) for link in (first, second))
+    return next(name for name in one if one[name][0] > other[name][0])
 
 
 def _link(deal: DealRef, rule: str, score: float, reasons: Sequence[str], view: View) -> LinkTo:
