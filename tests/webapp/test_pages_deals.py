@@ -48,7 +48,7 @@ def test_the_board_has_a_column_for_each_stage_with_count_and_total(house: build
     with office(house) as room, room.rep() as client:
         text = client.get("/board").text
         assert all(f"<span>{name}</span>" in text for name in ("Lead", "Contacted", "Proposal", "Won", "Fridge"))
-        assert "€ 48,000" in text and "move suggested" in text and "Windmill" in text
+        assert "€ 48,000" in text and "A move is suggested" in text and "Windmill" in text
 
 
 def test_the_board_can_be_filtered(house: building.House) -> None:

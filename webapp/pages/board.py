@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -79,19 +80,23 @@ def read_column(session: Session, stage: Stage, where: list[Any], *, closed_sinc
         .order_by(col(Deal.stage_since).desc(), col(Deal.id).desc())
         .limit(CARDS)
     ).all()
-    suggested = set(
-        session.exec(
-            select(Suggestion.deal_id).where(
-                Suggestion.state == "open", col(Suggestion.deal_id).in_([row.id for row in rows])
-            )
-        ).all()
-    )
+    suggested = _suggested(session, rows)
     return {
         "stage": present.stage_of(stage),
         "count": sum(number for _, number, _ in totals),
         "totals": [(money(total), currency) for currency, _, total in totals if total],
-        "cards": [card | {"suggested": card["id"] in suggested} for card in present.deals(session, list(rows))],
+        "cards": [card | {"suggested": suggested.get(card["id"])} for card in present.deals(session, list(rows))],
     }
+
+
+def _suggested(session: Session, rows: Sequence[Deal]) -> dict[int, dict[str, Any]]:
+    """By deal, the open suggestion's id and the name of the stage it proposes."""
+    found = session.exec(
+        select(Suggestion.deal_id, Suggestion.id, Stage.name)
+        .join(Stage, col(Stage.id) == Suggestion.to_stage_id)
+        .where(Suggestion.state == "open", col(Suggestion.deal_id).in_([row.id for row in rows]))
+    ).all()
+    return {deal_id: {"id": key, "stage": name} for deal_id, key, name in found}
 
 
 def _filters(owner: str, q: str, me: int) -> list[Any]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from sqlmodel import Session, col, func, select
 
 from models.account import Source, request_sync
 from models.errors import NotFound
+from models.interaction import Interaction
 from models.ledger import OUTCOMES, LedgerEntry, retry_unreadable
 from webapp import present, timeline
-from webapp.deps import Given, Me
+from webapp.deps import Given, Me, Viewer
 from webapp.pages.show import done, page
 from webapp.security import policy
 
@@ -41,6 +44,7 @@ def entries(
             "account": present.account(session, row, now=given.clock()),
             "ledger": present.ledger(session, row),
             "reasons": _reasons(session, list(sources), outcome),
+            "subjects": _subjects(session, rows[:PAGE], me),
         }
     return page(
         request,
@@ -72,6 +76,13 @@ def retry(request: Request, given: Given, me: Me, account_id: int) -> Response:
             session.add(entry)
         request_sync(session, account_id, now=now)
     return done(request, "What is owed is tried again now.", to=f"/accounts/{account_id}/ledger?outcome=owed")
+
+
+def _subjects(session: Session, rows: Sequence[LedgerEntry], me: Viewer) -> dict[int, str]:
+    """The subjects of what is on timelines, as far as the viewer may see them; by interaction."""
+    found = present.by_id(session, Interaction, [row.interaction_id for row in rows])
+    shown = present.interactions(session, list(found.values()), me)
+    return {item["id"]: item["subject"] for item in shown if item["subject"]}
 
 
 def _sources(session: Session, account_id: int) -> dict[int, Source]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -11,6 +12,7 @@ from sqlmodel import Session, col, func, or_, select
 from models.contact import Company, Contact, ContactAddress, add_contact, set_addresses
 from models.deal import Deal, DealContact
 from models.errors import Conflict, Invalid, NotFound
+from models.interaction import Interaction, InteractionContact
 from models.reach import contact_changed, people_added
 from webapp import present
 from webapp.deps import Given, Me
@@ -37,7 +39,7 @@ def contacts(request: Request, given: Given, q: str = "", number: int = 1) -> Re
             .offset(max(0, number - 1) * PAGE)
             .limit(PAGE)
         ).all()
-        shown = present.contacts(session, list(rows))
+        shown = _with_standing(session, present.contacts(session, list(rows)), given.clock())
         firms = _firms(session)
     return page(
         request,
@@ -53,6 +55,36 @@ def contacts(request: Request, given: Given, q: str = "", number: int = 1) -> Re
         field="",
         active="contacts",
     )
+
+
+def _with_standing(session: Session, shown: list[dict[str, Any]], now: datetime) -> list[dict[str, Any]]:
+    """Each contact with the last time in touch (by a person, up to ``now``) and the number of deals still open."""
+    ids = [one["id"] for one in shown]
+    touches = dict(
+        session.exec(
+            select(InteractionContact.contact_id, func.max(Interaction.occurred_at))
+            .join(Interaction, col(Interaction.id) == InteractionContact.interaction_id)
+            .where(
+                col(InteractionContact.contact_id).in_(ids),
+                Interaction.machine == "",
+                col(Interaction.held).is_(False),
+                Interaction.occurred_at <= now,
+            )
+            .group_by(col(InteractionContact.contact_id))
+        ).all()
+    )
+    open_deals = dict(
+        session.exec(
+            select(DealContact.contact_id, func.count())
+            .join(Deal, col(Deal.id) == DealContact.deal_id)
+            .where(col(DealContact.contact_id).in_(ids), col(Deal.closed_at).is_(None))
+            .group_by(col(DealContact.contact_id))
+        ).all()
+    )
+    return [
+        one | {"touch": present.iso(touches.get(one["id"])), "open_deals": open_deals.get(one["id"], 0)}
+        for one in shown
+    ]
 
 
 @router.get("/new/contact")

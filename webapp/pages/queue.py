@@ -16,6 +16,7 @@ from models.pipeline import Stage
 from models.suggestion import Suggestion
 from webapp import timeline
 from webapp.deps import Viewer
+from webapp.pages.words import after
 from webapp.present import by_id
 
 LATER = "dealtrail_later"
@@ -91,7 +92,7 @@ def _suggested(session: Session, viewer: Viewer, later: Sequence[str]) -> list[W
         firm = firms.get(deal.company_id or 0)
         key, mine = f"s{row.id}", deal.owner_id in (viewer.id, None)
         ask = "gone quiet" if row.rule.startswith("silence") else f"{stage.name}?"
-        note = short_name(deal.name, firm.name) if firm else row.reason
+        note = after(deal.name, firm.name) if firm else row.reason
         rank = 2 if key in later else 0 if mine else 1
         lines.append(Waiting(key, firm.name if firm else deal.name, ask, note, row.created_at, rank))
     return lines
@@ -140,12 +141,6 @@ def conversation_of(session: Session, held: Held) -> list[Held]:
             .order_by(col(Interaction.occurred_at).desc())
         ).all()
     )
-
-
-def short_name(name: str, firm: str) -> str:
-    """A deal's name without the company's in front of it."""
-    rest = name.removeprefix(firm).lstrip(" :-–/,")
-    return rest or name
 
 
 def _outsider(mail: Interaction) -> str:

@@ -42,6 +42,7 @@ def _templates() -> Environment:
         "lag": words.lag,
         "why": words.why,
         "tight": words.tight,
+        "after": words.after,
         "month": words.month,
     }
     made.globals["days_ago"] = pass_context(lambda context, at: words.days_ago(at, context["now"]))

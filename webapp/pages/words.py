@@ -104,6 +104,12 @@ def plural(number: int, noun: str, many: str = "") -> str:
     return f"{number:,} {noun if number == 1 else many or noun + 's'}"
 
 
+def after(name: str, firm: str | None) -> str:
+    """A deal's name without the company's in front of it."""
+    rest = name.removeprefix(firm or "").lstrip(" :-–/,")
+    return rest or name
+
+
 def tight(text: str) -> str:
     """Without empty lines."""
     return re.sub(r"\s*\n\s*", "\n", text).strip()

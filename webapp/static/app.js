@@ -145,6 +145,11 @@
     if (confirm(words)) event.detail.issueRequest(true);
   });
 
+  document.addEventListener("submit", (event) => {
+    const form = event.target, words = form.dataset.sure;
+    if (words && !form.matches("[hx-post], [hx-delete]") && !confirm(words)) event.preventDefault();
+  });
+
   // ---- regions that stay up to date: asked for every few seconds, 204 while nothing changed
   const busy = (node) => node.contains(document.activeElement) && typing(document.activeElement) || one("details[open]:not(.calm)", node);
   function merge(old, fresh) {
