@@ -114,7 +114,7 @@ class _Handler(BaseHTTPRequestHandler):
         base = f"http://{headers.get('host', 'localhost')}"
         request = Request(self.command, self.path, headers, body, base=base)
         if self.world.knobs.latency:
-            time.sleep(self.world.knobs.latency)
+            self.world.clock.sleep(self.world.knobs.latency)
         try:
             answer = self._answer(request)
         except Refusal as refusal:

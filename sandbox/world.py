@@ -23,7 +23,7 @@ DAY = 86_400
 
 @dataclass
 class Knobs:
-    """What a test may turn. Times in seconds of the clock, except `latency` (real seconds a request takes at least).
+    """What a test may turn. Times in seconds of the clock, and `latency`, which a request takes at least.
 
     page_size forces short pages everywhere; concurrency_limit counts requests and batch parts of one mailbox in flight;
     visibility_delay hides a delivered mail from reads, history_delay holds history records back; stable_cancelled keeps
