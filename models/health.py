@@ -90,7 +90,9 @@ def account_health(session: Session, account: Account, *, now: datetime) -> Acco
     live = [source for source in sources if source.kind != "directory" and source.selected and source.gone_at is None]
     synced = min((source.synced_at for source in live if source.synced_at), default=None)
     notices = [_vanished(source) for source in sources if source.selected and source.gone_at is not None]
-    state, sentence = _state(account, live, owed=owed, unreadable=unreadable, walking=bool(walks), now=now)
+    asked = [*live, *(source for source in sources if source.kind == "directory")]
+    failing = [source for source in asked if source.error]
+    state, sentence = _state(account, live, failing, owed=owed, unreadable=unreadable, walking=bool(walks), now=now)
     if notices and not live and state == "syncing":
         state, sentence = "gone", "Nothing of this account is there any more. What was logged stays."
     return AccountHealth(
@@ -114,7 +116,14 @@ def _vanished(source: Source) -> str:
 
 
 def _state(
-    account: Account, live: list[Source], *, owed: int, unreadable: int, walking: bool, now: datetime
+    account: Account,
+    live: list[Source],
+    failing: list[Source],
+    *,
+    owed: int,
+    unreadable: int,
+    walking: bool,
+    now: datetime,
 ) -> tuple[str, str]:
     if account.disconnected_at is not None:
         return "disconnected", "Disconnected. What was logged stays on the deals."
@@ -125,7 +134,6 @@ def _state(
     shrunken = [str(source.facts["shrunken"]) for source in live if source.facts.get("shrunken")]
     if shrunken:
         return "owed", shrunken[0]
-    failing = [source for source in live if source.error]
     if failing:
         return "owed", failing[0].error_sentence
     if walking or not live or any(source.synced_at is None for source in live):

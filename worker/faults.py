@@ -77,20 +77,30 @@ def record_bug(work: Work, source: Source, owner: str, error: Exception) -> None
         )
 
 
-def clear(session: Session, account_id: int, *, since: datetime) -> None:
+def clear(session: Session, account_id: int, *, since: datetime, mended: str = "") -> None:
     """The provider answered a run that began at ``since``: whatever it refused before that is over. What another source
-    was refused meanwhile stands. An operator's fault that is mended may be mended for others too: they look at once."""
+    was refused meanwhile stands. ``mended``: the fault that this source had met; an operator's may be over for others too."""
     accounts = table(Account)
     account = session.get(Account, account_id)
-    over = (accounts.c.refused != "", accounts.c.refused_at <= since)
     session.connection().execute(
         update(accounts)
-        .where(accounts.c.id == account_id, *over)
+        .where(accounts.c.id == account_id, accounts.c.refused != "", accounts.c.refused_at <= since)
         .values(refused="", refused_code="", refused_sentence="", refused_at=None, look_again_at=None)
     )
-    if account is not None and account.refused == "operator":
-        mended = (accounts.c.provider == account.provider, accounts.c.refused_code == account.refused_code)
-        session.connection().execute(update(accounts).where(*mended, *over).values(look_again_at=since))
+    if account is not None and account.refused == "operator" and account.refused_code == mended:
+        _wake(session, account, mended, since)
+
+
+def _wake(session: Session, account: Account, code: str, since: datetime) -> None:
+    """Let those look at once who were stopped by the same fault."""
+    for other in _concerned(session, account, "provider"):
+        if other.id == account.id or other.refused_code != code or (other.refused_at or since) > since:
+            continue
+        other.look_again_at = since
+        session.add(other)
+        for source in session.exec(select(Source).where(Source.account_id == other.id, Source.error == code)):
+            source.next_sync_at = since
+            session.add(source)
 
 
 def _wait(error: ConnectorError, failures: int) -> float:

@@ -57,7 +57,7 @@ def _load(work: Work, source_id: int, owner: str) -> tuple[Source, Account] | No
 def _release(work: Work, source: Source, holding: Holding, *, more: bool, started: datetime) -> None:
     wait = pacing.wait(work, source, started) * work.rng.uniform(0.75, 1.25)
     with work.db.write() as session:
-        faults.clear(session, source.account_id, since=started)
+        faults.clear(session, source.account_id, since=started, mended=source.error)
         now = work.now()
         release_source(
             session,
