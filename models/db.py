@@ -58,6 +58,11 @@ class Database:
             yield session
             session.commit()
 
+    def finds(self, statement: Any) -> bool:
+        """Whether a query finds anything at all; a look without the lock that ``write`` takes."""
+        with self.read() as session:
+            return session.exec(statement.limit(1)).first() is not None
+
     def close(self) -> None:
         self.engine.dispose()
 

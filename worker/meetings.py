@@ -61,6 +61,8 @@ def ended_meetings(now: datetime) -> Any:
 
 def hold_meetings(db: Database, now: datetime) -> int:
     """Mark the meetings whose end has passed as held and announce them; how many (at most a page)."""
+    if not db.finds(ended_meetings(now)):
+        return 0
     with db.write() as session:
         due = session.exec(
             select(Interaction)

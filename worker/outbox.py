@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from sqlalchemy.exc import IntegrityError
+from sqlmodel import col, select
 
 from models.db import Database
 from models.event import Event, place_events
@@ -17,6 +18,8 @@ from models.webhook import Webhook, active_webhooks, matches, plan_deliveries
 
 def drain(db: Database, now: datetime) -> int:
     """Place what waits and plan its deliveries, one page in one transaction; how many events."""
+    if not db.finds(select(Event.id).where(col(Event.position).is_(None))):
+        return 0
     try:
         with db.write() as session:
             events = place_events(session)

@@ -27,6 +27,8 @@ PAGE = 200
 
 def rematch(db: Database, now: datetime) -> int:
     """One page of interactions that ask for it; how many."""
+    if not db.finds(select(Interaction.id).where(col(Interaction.rematch_at) <= now)):
+        return 0
     with db.write() as session:
         rows = list(
             session.exec(
