@@ -22,47 +22,41 @@ FRESH = timedelta(seconds=20)
 """How exactly ``Channel.last_message_at`` is kept: a ring so soon after another writes nothing."""
 
 
-def hear(
-    db: Database,
-    *,
-    kind: str,
-    source_ids: Collection[int],
-    channel_ids: Collection[int] = (),
-    now: datetime,
-    wake: bool = True,
-) -> int:
-    """A doorbell rang for these sources; how many rows were written. Looks without a lock first, so that a hundred rings
-    in a second write once. A source under a lease is due again the moment that it is released: one more run, however
-    often it rings meanwhile."""
-    soon = now + REST[kind]
-    with db.read() as session:
-        asleep = list(session.exec(select(Source.id).where(_asleep(source_ids, now, soon)))) if wake else []
-        unheard = list(session.exec(select(Channel.id).where(_unheard(channel_ids, now))))
-    if not asleep and not unheard:
-        return 0
-    with db.write() as session:
-        return _wake(session, asleep, now, soon) + _mark(session, unheard, now)
-
-
-def sources_of_mailbox(session: Session, provider: str, email: str) -> list[int]:
-    """The mail sources of the connected accounts with this address (case does not matter); empty when nobody has it."""
-    found = session.exec(
-        select(Source.id)
-        .join(Account, col(Account.id) == Source.account_id)
+def hear_mailboxes(db: Database, provider: str, emails: Collection[str], *, now: datetime) -> int:
+    """A doorbell rang for the mailboxes with these addresses (case does not matter, unknown ones are passed over); how
+    many rows were written. One look without a lock, so that a hundred rings in a second write once."""
+    sources, channels, accounts = table(Source), table(Channel), table(Account)
+    soon = now + REST["gmail"]
+    belled = and_(channels.c.source_id == sources.c.id, channels.c.kind == "gmail")
+    named = (
+        select(
+            sources.c.id,
+            case((_asleep(now, soon), 1), else_=0),
+            channels.c.id,
+            case((_unheard(now), 1), else_=0),
+        )
+        .select_from(sources.join(accounts, accounts.c.id == sources.c.account_id).outerjoin(channels, belled))
         .where(
-            Account.provider == provider,
-            Account.email == email.strip().lower(),
-            Source.kind == "mail",
-            col(Account.disconnected_at).is_(None),
+            accounts.c.provider == provider,
+            accounts.c.email.in_([email.strip().lower() for email in emails]),
+            accounts.c.disconnected_at.is_(None),
+            sources.c.kind == "mail",
         )
     )
-    return [source_id for source_id in found.all() if source_id is not None]
+    with db.read() as session:
+        found = session.connection().execute(named).all()
+    asleep = {source_id for source_id, yes, _, _ in found if yes}
+    unheard = {channel_id for _, _, channel_id, yes in found if yes and channel_id is not None}
+    return _write(db, asleep, unheard, now, soon)
 
 
-def channels_of(session: Session, source_ids: Collection[int], kind: str) -> list[int]:
-    """The doorbells of these sources."""
-    found = session.exec(select(Channel.id).where(col(Channel.source_id).in_(list(source_ids)), Channel.kind == kind))
-    return [channel_id for channel_id in found.all() if channel_id is not None]
+def hear_channel(db: Database, channel: Channel, *, now: datetime, wake: bool = True) -> int:
+    """A calendar's channel rang; how many rows were written. ``wake`` False: it only said that it is there."""
+    soon = now + REST["calendar"]
+    with db.read() as session:
+        asleep = session.exec(select(Source.id).where(Source.id == channel.source_id, _asleep(now, soon))).all()
+        unheard = session.exec(select(Channel.id).where(Channel.id == channel.id, _unheard(now))).all()
+    return _write(db, set(asleep) - {None} if wake else set(), set(unheard) - {None}, now, soon)
 
 
 def channel_for(session: Session, channel_id: str, token: str, resource_id: str) -> Channel | None:
@@ -187,37 +181,33 @@ def _free(now: datetime) -> Any:
     return or_(channels.c.lease_until.is_(None), channels.c.lease_until <= now)
 
 
-def _asleep(source_ids: Collection[int], now: datetime, soon: datetime) -> Any:
-    """Which of these would otherwise not be looked at by ``soon``."""
+def _asleep(now: datetime, soon: datetime) -> Any:
+    """Whether a source would otherwise not be looked at by ``soon``. One under a lease is due again the moment that it is
+    released, however often it rings meanwhile: one more run."""
     sources = table(Source)
     held = sources.c.lease_until > now
     free = or_(sources.c.lease_until.is_(None), sources.c.lease_until <= now)
-    return and_(
-        sources.c.id.in_(list(source_ids)),
-        or_(and_(held, sources.c.next_sync_at > now), and_(free, sources.c.next_sync_at > soon)),
-    )
+    return or_(and_(held, sources.c.next_sync_at > now), and_(free, sources.c.next_sync_at > soon))
 
 
-def _wake(session: Session, source_ids: Collection[int | None], now: datetime, soon: datetime) -> int:
-    sources = table(Source)
-    held = sources.c.lease_until > now
-    ids = [source_id for source_id in source_ids if source_id is not None]
-    at = case((held, bindparam("at_once", now, UtcDateTime)), else_=bindparam("soon", soon, UtcDateTime))
-    done = session.connection().execute(update(sources).where(_asleep(ids, now, soon)).values(next_sync_at=at))
-    return done.rowcount
-
-
-def _unheard(channel_ids: Collection[int | None], now: datetime) -> Any:
-    """Which of these were not heard of late, since they were opened last, or since they failed to ring."""
+def _unheard(now: datetime) -> Any:
+    """Whether a doorbell was not heard of late, since it was opened last, or since it failed to ring."""
     channels = table(Channel)
     last = channels.c.last_message_at
-    return and_(
-        channels.c.id.in_([one for one in channel_ids if one is not None]),
-        or_(last.is_(None), last < now - FRESH, last < channels.c.opened_at, last <= channels.c.missed_at),
-    )
+    return or_(last.is_(None), last < now - FRESH, last < channels.c.opened_at, last <= channels.c.missed_at)
 
 
-def _mark(session: Session, channel_ids: Collection[int | None], now: datetime) -> int:
-    channels = table(Channel)
-    done = session.connection().execute(update(channels).where(_unheard(channel_ids, now)).values(last_message_at=now))
-    return done.rowcount
+def _write(db: Database, asleep: set[Any], unheard: set[Any], now: datetime, soon: datetime) -> int:
+    """What was found is looked at again, under the lock."""
+    if not asleep and not unheard:
+        return 0
+    sources, channels = table(Source), table(Channel)
+    held = sources.c.lease_until > now
+    at = case((held, bindparam("at_once", now, UtcDateTime)), else_=bindparam("soon", soon, UtcDateTime))
+    wake = update(sources).where(sources.c.id.in_(asleep), _asleep(now, soon)).values(next_sync_at=at)
+    mark = update(channels).where(channels.c.id.in_(unheard), _unheard(now)).values(last_message_at=now)
+    with db.write() as session:
+        connection = session.connection()
+        return (connection.execute(wake).rowcount if asleep else 0) + (
+            connection.execute(mark).rowcount if unheard else 0
+        )

@@ -10,10 +10,9 @@ from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 
-from connectors.doorbell import Notice
 from connectors.errors import ConnectorError, Forged
 from connectors.google.rings import channel_notice, pushed_notice
-from models.doorbell import channel_for, channels_of, hear, sources_of_mailbox
+from models.doorbell import channel_for, hear_channel, hear_mailboxes
 from webapp.deps import Deps, Given
 from webapp.security import policy
 
@@ -27,16 +26,11 @@ log = structlog.get_logger()
 @policy("public")
 async def gmail(request: Request, given: Given) -> Response:
     """A Pub/Sub subscription that pushes: 204 also for what we cannot use, or it would come again for a week."""
-    refusal = await run_in_threadpool(_refusal, given, request.headers.get("authorization", ""))
-    if refusal:
-        return Response(status_code=refusal)
     body = await _body(request)
     if body is None:
         return Response(status_code=413)
-    notice = pushed_notice(body)
-    if notice is not None:
-        await run_in_threadpool(_ring_mailbox, given, notice)
-    return Response(status_code=204)
+    authorization = request.headers.get("authorization", "")
+    return Response(status_code=await run_in_threadpool(_mailbox_rang, given, authorization, body))
 
 
 @router.post("/push/google/calendar")
@@ -48,21 +42,14 @@ def calendar(request: Request, given: Given) -> Response:
         return Response(status_code=401)
     with given.db.read() as session:
         channel = channel_for(session, notice.channel_id, notice.token, notice.resource_id)
-    if channel is None or channel.id is None or channel.source_id is None:
+    if channel is None:
         return Response(status_code=403)
-    hear(
-        given.db,
-        kind="calendar",
-        source_ids=[channel.source_id],
-        channel_ids=[channel.id],
-        now=now,
-        wake=not notice.greeting,
-    )
+    hear_channel(given.db, channel, now=now, wake=not notice.greeting)
     return Response(status_code=204)
 
 
-def _refusal(given: Deps, authorization: str) -> int:
-    """The status to refuse with; 0 when the message is Google's and for us."""
+def _mailbox_rang(given: Deps, authorization: str, body: bytes) -> int:
+    """The status to answer with."""
     if given.push is None:
         return 403
     try:
@@ -73,14 +60,10 @@ def _refusal(given: Deps, authorization: str) -> int:
     except ConnectorError as error:
         log.info("push.later", code=error.code)
         return 503
-    return 0
-
-
-def _ring_mailbox(given: Deps, notice: Notice) -> None:
-    with given.db.read() as session:
-        sources = sources_of_mailbox(session, "google", notice.email)
-        channels = channels_of(session, sources, "gmail")
-    hear(given.db, kind="gmail", source_ids=sources, channel_ids=channels, now=given.clock())
+    notice = pushed_notice(body)
+    if notice is not None:
+        hear_mailboxes(given.db, "google", (notice.email,), now=given.clock())
+    return 204
 
 
 async def _body(request: Request) -> bytes | None:

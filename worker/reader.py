@@ -12,7 +12,7 @@ import structlog
 from connectors.doorbell import Inbox, Notice, Received
 from connectors.errors import ConnectorError, TryLater
 from models.account import lease_owner
-from models.doorbell import channels_of, hasten, hear, sources_of_mailbox
+from models.doorbell import hasten, hear_mailboxes
 from models.reader import free_reader, hold_reader, reader_went
 from worker.context import Work
 from worker.push import PROVIDER
@@ -114,12 +114,7 @@ class Reader:
 def ring(work: Work, notices: Sequence[Notice]) -> int:
     """Make the mailboxes due that these notices name; how many rows were written. What else they say is not believed."""
     emails = {notice.email for notice in notices}
-    if not emails:
-        return 0
-    with work.db.read() as session:
-        sources = [one for email in emails for one in sources_of_mailbox(session, PROVIDER, email)]
-        channels = channels_of(session, sources, "gmail")
-    return hear(work.db, kind="gmail", source_ids=sources, channel_ids=channels, now=work.now())
+    return hear_mailboxes(work.db, PROVIDER, emails, now=work.now()) if emails else 0
 
 
 def _full(received: Sequence[Received]) -> bool:
