@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from models.addresses import canonical, canonical_domain, registrable, same_mailbox, weak
+from models.addresses import canonical, canonical_domain, lineage, registrable, same_mailbox, weak
 
 
 @pytest.mark.parametrize(
@@ -15,6 +15,7 @@ from models.addresses import canonical, canonical_domain, registrable, same_mail
         ("bea@northwind.example.", "bea@northwind.example"),
         ("bea@MÜNCHEN.example", "bea@xn--mnchen-3ya.example"),
         ("jörg@münchen.example", "jörg@xn--mnchen-3ya.example"),
+        ("jo\u0308rg@northwind.example", "jörg@northwind.example"),
         ('"bea"@northwind.example', "bea@northwind.example"),
         ('"bea buyer"@northwind.example', '"bea buyer"@northwind.example'),
         ("bea+crm@northwind.example", "bea+crm@northwind.example"),
@@ -59,11 +60,27 @@ def test_dots_and_tags_mean_nothing_at_gmail_and_little_elsewhere(address: str, 
         ("northwind.mail.onmicrosoft.com", "northwind.mail.onmicrosoft.com"),
         ("shop.github.io", "shop.github.io"),
         ("northwind.example", "northwind.example"),
+        ("eu.mail.northwind.internal", "northwind.internal"),
+        ("co.uk", "co.uk"),
+        ("10.1.2.3", "10.1.2.3"),
     ],
 )
 def test_the_registered_domain_never_covers_strangers(domain: str, registered: str) -> None:
     """Field note 13: tenants of one host share a suffix, not an employer."""
     assert registrable(domain) == registered
+
+
+@pytest.mark.parametrize(
+    ("domain", "line"),
+    [
+        ("eu.mail.northwind.co.uk", ("eu.mail.northwind.co.uk", "mail.northwind.co.uk", "northwind.co.uk")),
+        ("northwind.com", ("northwind.com",)),
+        ("shop.github.io", ("shop.github.io",)),
+        ("co.uk", ("co.uk",)),
+    ],
+)
+def test_a_domains_line_ends_at_the_registered_one(domain: str, line: tuple[str, ...]) -> None:
+    assert lineage(domain) == line
 
 
 @pytest.mark.parametrize("text", ["", "northwind", "a b.example", "bea@northwind.example", "x" * 254 + ".example"])

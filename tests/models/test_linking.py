@@ -13,7 +13,20 @@ from models.errors import Conflict, NotFound
 from models.interaction import Choice, Held, Interaction, Link
 from models.ledger import LedgerEntry
 from models.linking import choose_deal, choose_none, owner_of_copy, relink, undo_choice, unlink
-from tests.models.cast import buyer, conversation, copied, count, letter, mailbox, member, sale, stage, told, waiting
+from tests.models.cast import (
+    buyer,
+    conversation,
+    copied,
+    count,
+    firm,
+    letter,
+    mailbox,
+    member,
+    sale,
+    stage,
+    told,
+    waiting,
+)
 from tests.support import COLLEAGUE, NOW
 
 LATER = NOW + timedelta(hours=1)
@@ -52,6 +65,19 @@ def test_a_choice_links_teaches_and_takes_the_rest_of_the_thread_along(any_db: D
         assert [event.deal_id for event in told(session, "interaction.logged")] == [deal.id, deal.id]
         with pytest.raises(Conflict):
             choose_deal(session, held, deal.id or 0, user_id=account.user_id, now=LATER)
+
+
+def test_a_choice_teaches_nothing_about_another_customer_on_the_mail(any_db: Database) -> None:
+    """Field note 13: Pat's deal was in question; Bea's mail goes on to her own."""
+    with any_db.write() as session:
+        account, source = mailbox(session)
+        south = firm(session, "Southgate", "southgate.example")
+        bea, pat = buyer(session), buyer(session, "pat@southgate.example", name="Pat", company_id=south.id)
+        sale(session, people=[(bea, "")])
+        harbour = sale(session, "Harbour", company_id=south.id)
+        held = waiting(session, account, source, [bea, pat])
+        choose_deal(session, held, harbour.id or 0, user_id=account.user_id, now=NOW)
+        assert _taught(session) == {("contact", str(pat.id)): harbour.id}
 
 
 def test_a_choice_does_not_decide_what_waits_for_somebody_else(any_db: Database) -> None:
