@@ -27,7 +27,6 @@ from connectors.errors import ConnectorError
 from connectors.google import GoogleConfig
 from connectors.guard import check_url
 from connectors.providers import AnyProvider, Google, Granted
-from connectors.window import shared_windows
 from models.account import Account, Source, request_sync
 from models.channel import Channel
 from models.db import Database, StaleSchema, Unreachable
@@ -109,7 +108,8 @@ def open_house(*, check: bool = True, **overrides: Any) -> House:
 
 
 def _providers(chosen: Settings) -> dict[str, AnyProvider]:
-    return {"google": Google(_google(chosen))}
+    shared = shared_windows(chosen.broker_url) if chosen.broker_url.startswith(("redis", "unix")) else None
+    return {"google": Google(_google(chosen), windows=shared)}
 
 
 def _inbox(chosen: Settings) -> Inbox | None:

@@ -146,9 +146,23 @@ def plan_deliveries(session: Session, pairs: list[tuple[Webhook, Event]], *, now
 def claim_due_deliveries(session: Session, *, now: datetime, seconds: float, limit: int) -> list[tuple[int, str]]:
     """Lease deliveries that are due: (id, owner). Of one deal and one webhook only the earliest pending goes, so that a
     receiver sees a deal's events in order."""
+    return _claim(session, due_deliveries(now).limit(limit), now=now, seconds=seconds)
+
+
+def claim_following(session: Session, delivery_id: int, *, now: datetime, seconds: float) -> list[tuple[int, str]]:
+    """Lease what comes after a delivery for the same webhook and deal, if it is due: (id, owner), at most one."""
+    delivery = session.get(Delivery, delivery_id)
+    if delivery is None or delivery.deal_id is None:
+        return []
+    deliveries = table(Delivery)
+    same = (deliveries.c.webhook_id == delivery.webhook_id, deliveries.c.deal_id == delivery.deal_id)
+    return _claim(session, due_deliveries(now).where(*same).limit(1), now=now, seconds=seconds)
+
+
+def _claim(session: Session, due: Any, *, now: datetime, seconds: float) -> list[tuple[int, str]]:
     deliveries = table(Delivery)
     won = []
-    for delivery_id in session.connection().execute(due_deliveries(now).limit(limit)).scalars().all():
+    for delivery_id in session.connection().execute(due).scalars().all():
         owner = lease_owner()
         claimed = session.connection().execute(
             update(deliveries)
@@ -192,6 +206,16 @@ def due_deliveries(now: datetime) -> Any:
 def _free(now: datetime) -> Any:
     deliveries = table(Delivery)
     return or_(deliveries.c.lease_until.is_(None), deliveries.c.lease_until <= now)
+
+
+def free_delivery(session: Session, delivery_id: int, owner: str) -> None:
+    """Give a lease back unused."""
+    deliveries = table(Delivery)
+    session.connection().execute(
+        update(deliveries)
+        .where(deliveries.c.id == delivery_id, deliveries.c.lease_owner == owner)
+        .values(lease_owner="", lease_until=None)
+    )
 
 
 def release_dead_deliveries(session: Session) -> int:

@@ -12,11 +12,13 @@ from models.event import Event
 from models.keyring import KeyringError
 from models.telling import told
 from models.user import User
-from models.webhook import Delivery, Webhook, drop_delivery, record_attempt
+from models.webhook import Delivery, Webhook, claim_following, drop_delivery, free_delivery, record_attempt
 from worker.context import Work
 
 log = structlog.get_logger()
 JITTER = 0.2
+STRETCH = 30.0
+"""Seconds after which a job leaves the rest of a deal's events to the next one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +30,22 @@ class _Parcel:
 
 
 def run(work: Work, delivery_id: int, owner: str) -> None:
-    """Send it if the lease is still ours. A worker that dies between send and record sends the same id once more: receivers
-    tell repeats by ``webhook-id``, as Standard Webhooks asks them to."""
+    """Send it if the lease is still ours, then what waited behind it for the same webhook and deal. A worker that dies
+    between send and record sends the same id once more: receivers tell repeats by ``webhook-id``, as Standard Webhooks asks
+    them to."""
+    started = work.monotonic()
+    won = [(delivery_id, owner)]
+    while won and work.monotonic() - started < STRETCH:
+        ((delivery_id, owner),) = won
+        _one(work, delivery_id, owner)
+        with work.db.write() as session:
+            won = claim_following(session, delivery_id, now=work.now(), seconds=work.pace.delivery_lease)
+    if won:
+        with work.db.write() as session:
+            free_delivery(session, *won[0])
+
+
+def _one(work: Work, delivery_id: int, owner: str) -> None:
     parcel = _load(work, delivery_id, owner)
     if parcel is None:
         return

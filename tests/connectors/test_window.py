@@ -5,13 +5,16 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import redis
 
+import house as building
 from connectors.errors import TryLater
 from connectors.throttle import Throttle
 from connectors.window import SharedWindow, shared_windows
+from tests import support
 
 
 @pytest.fixture
@@ -88,3 +91,15 @@ def test_without_redis_nothing_is_spent_and_the_item_waits(tmp_path: object) -> 
     with pytest.raises(TryLater, match="does not answer") as caught:
         Throttle(100, window=window).spend(1)
     assert not caught.value.throttled and caught.value.after == 5.0
+
+
+def test_a_house_on_redis_counts_there(redis_url: str, tmp_path: Path) -> None:
+    """The wiring: two houses (two processes) of one deployment share an account's minute."""
+    chosen = support.settings(
+        tmp_path, broker_url=redis_url, database_url="postgresql://nobody@127.0.0.1/none", gmail_units_per_minute=600
+    )
+    one, other = (building._providers(building.setting_page.load(**chosen))["google"].budget(77) for _ in range(2))
+    one.spend(450)
+    other.patience = 0  # type: ignore[attr-defined]
+    with pytest.raises(TryLater):
+        other.spend(300)

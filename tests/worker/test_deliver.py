@@ -8,12 +8,13 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlmodel import select
+from sqlmodel import col, select
 from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
 from models.db import Database
-from models.event import announce, event_row
+from models.deal import Deal, deal_payload
+from models.event import Event, announce, event_row
 from models.interaction import Interaction
 from models.keyring import Keyring
 from models.linking import interaction_payload
@@ -169,3 +170,18 @@ def test_a_body_is_json_that_names_its_event(db: Database, keyring: Keyring, rec
         told = json.loads(body)
         assert told["id"] == headers["webhook-id"] and {"type", "timestamp", "data"} <= told.keys()
         assert len(body) < 20_000
+
+
+def test_the_events_of_one_deal_leave_in_order_in_one_go(db: Database, keyring: Keyring, receiver: Receiver) -> None:
+    """Field note 21: order per deal, without a tick of the clock between two of them."""
+    post = Post(db, keyring, receiver.url)
+    with db.write() as session:
+        deal = session.exec(select(Deal)).one()
+        payload = deal_payload(session, deal)
+        announce(session, *(event_row("deal.cooling", str(n), payload, now=NOW, deal_id=deal.id) for n in range(30)))
+    drain(db, NOW)
+    assert post.send() <= 2
+    assert set(post.states()) == {"delivered"} and len(receiver.got) == 32
+    with db.read() as session:
+        order = session.exec(select(Event.uid).where(Event.deal_id == deal.id).order_by(col(Event.position))).all()
+    assert [key for key in receiver.ids() if key in order] == list(order)
