@@ -27,6 +27,7 @@ from connectors.errors import ConnectorError
 from connectors.google import GoogleConfig
 from connectors.guard import check_url
 from connectors.providers import AnyProvider, Google, Granted
+from connectors.window import shared_windows
 from models.account import Account, Source, request_sync
 from models.channel import Channel
 from models.db import Database, StaleSchema, Unreachable
