@@ -34,8 +34,12 @@ READ, LIST, PAGE = 20, 5, 500
 
 def run() -> None:
     """Print first_sync.units_ratio, .first_interaction_virtual_s, .complete_virtual_s, .everything_virtual_s, .times_sooner."""
-    say(f"first_sync: {MESSAGES} messages, {SHARE:.0%} relevant, {QUOTA} units a minute on a virtual clock; targets: units")
-    say("  <= 2.0 x (relevant x 20 + the list of ids), first interaction <= 10 s, complete >= 10 times sooner than by reading all")
+    say(
+        f"first_sync: {MESSAGES} messages, {SHARE:.0%} relevant, {QUOTA} units a minute on a virtual clock; targets: units"
+    )
+    say(
+        "  <= 2.0 x (relevant x 20 + the list of ids), first interaction <= 10 s, complete >= 10 times sooner than by reading all"
+    )
     world = sandbox.World(sandbox.Clock(virtual=True))
     relevant = fill(world.mailbox(REP), MESSAGES, relevant_share=SHARE, people=PEOPLE).relevant
     world.knobs.enforce_quota, world.knobs.units_per_minute, world.knobs.latency = True, QUOTA, ROUND_TRIP
@@ -88,7 +92,7 @@ def _ours(world: sandbox.World, here: Place, wanted: int) -> tuple[float, float]
         """To the moment at which something is due."""
         with here.house.db.read() as session:
             due = session.exec(select(Source.next_sync_at).order_by(col(Source.next_sync_at)).limit(1)).one()
-        world.clock.advance(max(0.1, (due - world.clock.moment()).total_seconds()))
+        world.clock.advance(max(0.1, (due - world.clock.moment()).total_seconds()) if due else 1.0)
         return True
 
     settle(here.work, wait=wait, until=complete)
@@ -119,5 +123,3 @@ def _everything(world: sandbox.World, here: Place, wanted: set[str]) -> float:
         page, more = hits.next, bool(hits.next)
     connection.close()
     return last - began
-
-

@@ -1,0 +1,52 @@
+"""What it costs when nothing has happened: counts of requests, units and writes, as the sandbox and the database see them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+import house as building
+import sandbox
+from bench import bench_audit, bench_idle
+from bench.ground import Place
+from tests.support import BUYER, REP, mail, settle
+from tests.worker.scene import opened, people
+
+POLLS = 3
+
+
+@pytest.fixture
+def idle(make_house: Callable[..., building.House], world: sandbox.World) -> Place:
+    """A mailbox with a logged mail and a calendar, synced to the end; nothing becomes due by itself meanwhile."""
+    house = make_house(poll_seconds=600, calendar_poll_seconds=600)
+    people(house)
+    world.mailbox(REP).deliver(mail(BUYER, REP))
+    work, (account,) = opened(house, world)
+    settle(work)
+    return Place(house, work, account)
+
+
+@pytest.mark.parametrize(("kind", "units"), [("mail", 2), ("calendar", 1)])
+def test_a_look_at_what_is_idle_is_one_request_and_writes_nothing_but_the_lease(
+    world: sandbox.World, idle: Place, kind: str, units: int
+) -> None:
+    requests, spent, changed = bench_idle.idle_polls(world, idle, kind, POLLS)
+    assert (requests, spent) == (POLLS, POLLS * units)
+    assert changed.pop(bench_idle.LOCKS) == 2 * POLLS  # the lease is taken, the lease is given back
+    assert dict(changed) == {"source": 2 * POLLS}
+
+
+def test_a_second_in_which_nothing_is_due_writes_nothing(idle: Place) -> None:
+    assert bench_idle.idle_seconds(idle, 5) == {}
+
+
+def test_an_audit_of_a_clean_mailbox_costs_its_list_and_little_more() -> None:
+    """50,000 mails: 500 units of lists, 600 at the most."""
+    mails = 2_000
+    assert bench_audit.clean(mails) <= mails // 500 * 5 + 12
+
+
+def test_an_audit_finds_and_repairs_every_hole() -> None:
+    made, found, repaired, missing = bench_audit.holes(300, 0.05)
+    assert (made, found, repaired, missing) == (15, 15, 15, 0)
