@@ -35,6 +35,13 @@ class Server:
         self._thread.start()
         world.courier.start()
 
+    def show(self, world: World) -> None:
+        """Answer from another world from now on, on the same socket."""
+        self.world.courier.stop()
+        handler: Any = self._http.RequestHandlerClass
+        handler.world, handler.router, self.world = world, Router(world), world
+        world.courier.start()
+
     def close(self) -> None:
         self.world.courier.stop()
         self._http.shutdown()

@@ -68,7 +68,7 @@ class Batch:
         """Ask once for everything that is open; how long to pause before the next round."""
         pause, start = 0.0, 0
         while start < len(open_ids):
-            size = 1 if singly else self._pace.size
+            size = 1 if singly else min(self._pace.size, self._client.config.parts_at_once(units))
             part = open_ids[start : start + size]
             start += size
             outcome = self._send(requests, part, units=units, urgent=urgent)

@@ -58,6 +58,13 @@ class GoogleConfig:
     def costs(self) -> dict[str, int]:
         return COSTS[self.cost_profile]
 
+    def parts_at_once(self, units: int) -> int:
+        """How many calls of so many units one batch may hold: at most half of what a minute leaves beside the reserve, or
+        a batch would wait for a window that never empties, since every look at a mailbox costs some units too."""
+        allowed = max(60, int(self.units_per_minute * self.budget_share))
+        free = allowed - min(self.budget_reserve, allowed // 4)
+        return max(1, min(self.batch_size, free // 2 // units))
+
     @property
     def gmail_root(self) -> str:
         return _checked(self.api_root) or "https://gmail.googleapis.com"

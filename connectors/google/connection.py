@@ -6,7 +6,7 @@ from typing import Any
 
 from connectors.base import Budget, GrantStore, Identity, SourceInfo
 from connectors.clock import REAL, Clock
-from connectors.errors import ConnectorError
+from connectors.errors import ConnectorError, Refused
 from connectors.google import grant
 from connectors.google.calendar import GoogleCalendar
 from connectors.google.client import Client
@@ -30,16 +30,22 @@ class GoogleConnection:
         self._mailbox: GmailMailbox | None = None
 
     def identity(self) -> Identity:
-        """Address and accepted send-as aliases (2 units). Raises ConnectorError."""
+        """Address and accepted send-as aliases (2 units); of an account without a mailbox what is known of it, and that
+        its mail is missing. Raises ConnectorError."""
         state = self._store.state()
         able, missing = grant.capabilities(state.scopes, team=bool(state.delegated_to))
         email = self._own[0] if self._own else ""
         addresses = list(self._own)
         if "mail" in able:
             users = self._client.gmail().users()
-            profile = self._client.call(users.getProfile(userId="me"), units=1, urgent=True)
-            email = str(profile.get("emailAddress") or email).lower()
-            addresses = [email, *self._aliases(users)]
+            try:
+                profile = self._client.call(users.getProfile(userId="me"), units=1, urgent=True)
+                email = str(profile.get("emailAddress") or email).lower()
+                addresses = [email, *self._aliases(users)]
+            except Refused as error:
+                if error.code != "mailbox_unavailable":
+                    raise
+                missing = (*missing, error.sentence)
         self._own = tuple(dict.fromkeys(address for address in addresses if address))
         if self._mailbox is not None:
             self._mailbox = GmailMailbox(self._client, self._own)
