@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 import house as building
 from models.account import Account
@@ -20,58 +16,12 @@ from models.interaction import Held, Link
 from models.suggestion import Suggestion
 from models.webhook import add_webhook
 from tests.support import NOW, REP
-from tests.web import PASSWORD, member
+from tests.web import member
 from tests.webapp.office import Office, arrive, office
+from tests.webapp.seats import browser, faults, seat, toast
 
 pytestmark = pytest.mark.browser
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    """One Chromium for this file."""
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        yield running
-        running.close()
-
-
-@contextmanager
-def seat(
-    browser: Browser, room: Office, *, width: int = 1280, scheme: str = "light", email: str = REP
-) -> Iterator[Page]:
-    """Somebody who has signed in; at the end nothing may have been complained of in the console."""
-    context = browser.new_context(
-        base_url=room.base,
-        viewport={"width": width, "height": 800},
-        color_scheme=scheme,  # pyright: ignore[reportArgumentType]
-        reduced_motion="reduce",
-    )
-    complaints: list[str] = []
-    page = context.new_page()
-    page.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.goto("/sign-in")
-    page.get_by_label("E-mail address").fill(email)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
-    expect(page.locator(".bar")).to_be_visible()
-    yield page
-    context.close()
-    assert complaints == []
-
-
-def toast(page: Page, words: str) -> None:
-    """Wait for a toast."""
-    expect(page.locator("#toasts")).to_contain_text(words)
+__all__ = ["browser"]
 
 
 def test_accepting_moves_the_deal_tells_it_and_undo_takes_it_back(house: building.House, browser: Browser) -> None:
@@ -92,6 +42,7 @@ def test_accepting_moves_the_deal_tells_it_and_undo_takes_it_back(house: buildin
         assert room.row(Deal, room.deal).stage_id == room.stage("Lead")
         assert room.all(StageChange, StageChange.suggestion_id == room.suggestion)[0].undone_at is not None
         assert room.all(Event, Event.kind == "deal.stage_changed")[-1].payload["undo"] is True
+        assert room.row(Suggestion, room.suggestion).state == "open"
 
 
 def test_the_whole_queue_is_worked_through_by_keyboard(house: building.House, browser: Browser) -> None:
@@ -135,24 +86,13 @@ def test_won_asks_for_reason_and_amount_before_anything_happens(house: building.
 
 
 def test_what_was_typed_stays_when_it_is_refused(house: building.House, browser: Browser) -> None:
-    with office(house, to="Won") as room, browser_errors_expected(browser, room) as page:
+    with office(house, to="Won") as room, seat(browser, room, refused=True) as page:
         page.goto(f"/?item=s{room.suggestion}")
         page.keyboard.press("a")
         page.get_by_label("Final amount in EUR").fill("a lot")
         page.keyboard.press("Enter")
         toast(page, "is not an amount")
         expect(page.get_by_label("Final amount in EUR")).to_have_value("a lot")
-
-
-@contextmanager
-def browser_errors_expected(browser: Browser, room: Office) -> Iterator[Page]:
-    """A seat where the browser's own note about a refused request is no fault."""
-    try:
-        with seat(browser, room) as page:
-            yield page
-    except AssertionError as error:
-        if "Failed to load resource" not in str(error):
-            raise
 
 
 def test_new_things_arrive_without_a_reload_and_leave_an_open_form_alone(
@@ -240,14 +180,18 @@ def places(room: Office) -> list[str]:
         f"/deals/{room.deal}/move?stage={room.stage('Lost')}",
         f"/interactions/{room.mail}",
         "/contacts",
+        "/companies",
+        "/new/company",
         f"/contacts/{room.contact}",
         f"/companies/{room.company}",
         "/accounts",
+        f"/accounts/{room.account}/ledger",
         f"/accounts/{room.account}/ledger?outcome=logged",
         "/webhooks",
         "/webhooks/1",
         "/settings",
         "/search?q=mill",
+        "/search?q=nothing-of-the-kind",
         "/new/deal",
         "/new/contact",
     ]
@@ -326,9 +270,3 @@ def test_axe_finds_no_violation_at_the_door(house: building.House, browser: Brow
             page.goto("/sign-in")
             assert faults(page) == []
             page.close()
-
-
-def faults(page: Page) -> list[Any]:
-    """What axe complains of, short."""
-    found = Axe().run(page).response["violations"]
-    return [(one["id"], [node["html"][:200] for node in one["nodes"][:3]]) for one in found]
