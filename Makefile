@@ -51,11 +51,11 @@ check: setup ## style, types, arrows
 fix: setup ## let the formatter and the linter mend what they can
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
 
-eval: setup ## figures on real mail: make eval DATA=folder (skips what is absent)
-	@$(BIN)/python -m bench.evaluate "$(DATA)"
+eval: setup ## figures on real mail: make eval DATA=folder PARTS="enron parsing" (skips what is absent)
+	@$(BIN)/python -m bench.evaluate "$(DATA)" $(PARTS)
 
-bench: setup ## performance as ratios and counts
-	@$(BIN)/python -m bench
+bench: setup ## performance as ratios and counts: make bench ARGS="cpu memory=200000"
+	@$(BIN)/python -m bench $(ARGS)
 
 docs: setup ## write docs/settings.md anew from settings.py
 	@$(BIN)/python -m docs.settings_page

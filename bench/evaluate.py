@@ -1,31 +1,40 @@
-"""``make eval DATA=folder``: figures on real mail, through the sandbox and the real client. Each part of the folder that is
-absent is skipped with a line that says so."""
+"""``make eval DATA=folder PARTS="enron parsing"``: figures on real mail, through the sandbox and the real client. Each part
+of the folder that is absent is skipped with a line that says so; without names all parts are run."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-from bench import eval_enron, eval_suggestions
+from bench import eval_enron, eval_machine, eval_parsing, eval_suggestions
 from bench.figures import say
 
-PARTS = {"enron": eval_enron.run, "suggestions": eval_suggestions.run}
+PARTS = {
+    "enron": eval_enron.run,
+    "suggestions": eval_suggestions.run,
+    "parsing": eval_parsing.run,
+    "lists_mail": eval_machine.run,
+}
 
 
-def main(folder: str) -> int:
-    """Run every part whose data are there. Exit status 0 when none failed."""
+def main(folder: str, *names: str) -> int:
+    """Run the parts named whose data are there. Exit status 0 when none failed, 2 for a part that does not exist."""
+    unknown = [name for name in names if name not in PARTS]
+    if unknown:
+        say(f"There is no part {', '.join(unknown)}; there are: {', '.join(PARTS)}.")
+        return 2
     root = Path(folder)
     if not root.is_dir():
         say(f"skipped: there is no folder {root}; name another with make eval DATA=folder")
         return 0
-    for name, run in PARTS.items():
+    for name in names or PARTS:
         part = root / name
         if part.is_dir():
-            run(part)
+            PARTS[name](part)
         else:
             say(f"skipped {name}: {part} is absent")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1] if len(sys.argv) > 1 else "data"))
+    sys.exit(main(*(sys.argv[1:] or ["data"])))

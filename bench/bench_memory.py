@@ -1,0 +1,65 @@
+"""How much the working set grows with the mailbox. Each size is synced to the end (every header of the year read, a tenth
+opened and logged) by a process of its own, and audited; its peak is what the kernel says (``ru_maxrss``)."""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+
+from sqlmodel import func, select
+
+import house as building
+from bench.figures import figure, say
+from bench.ground import PEOPLE, Pretend, place, pretend_google, settle
+from models.account import request_audit
+from models.ledger import LedgerEntry
+
+SMALL, LARGE, FULL = 10_000, 30_000, 200_000
+RELEVANT = 0.1
+TARGET = 50
+
+
+def run(large: int = LARGE) -> None:
+    """Print memory.peak_mb.small, .large and memory.growth_mb."""
+    say(
+        f"memory: peak of the product's process, {SMALL} against {large} messages (memory={FULL} for all); target: growth"
+    )
+    say(f"  < {TARGET} MB from {SMALL} to {FULL}")
+    with pretend_google() as far:
+        far.tell("knobs", log_requests=False)
+        small, big = (_peak(far, size) for size in (SMALL, large))
+    figure("memory.messages", large)
+    figure("memory.peak_mb.small", small)
+    figure("memory.peak_mb.large", big)
+    figure("memory.growth_mb", big - small)
+
+
+def _peak(far: Pretend, messages: int) -> float:
+    """Megabytes at the highest, in a process that syncs and audits a mailbox of so many messages."""
+    email = f"size{messages}@acme.example"
+    far.tell("fill", email=email, count=messages, relevant_share=RELEVANT, people=PEOPLE, months=11)
+    given = [far.api_root, far.oauth_root, far.refresh_token(email), str(messages)]
+    done = subprocess.run([sys.executable, "-m", "bench.bench_memory", *given], stdout=subprocess.PIPE, check=True)
+    return float(json.loads(done.stdout)["peak_mb"])
+
+
+def _child(api_root: str, oauth_root: str, token: str, messages: int) -> None:
+    building.calm_collector()  # as ``serve`` does
+    with place(api_root, oauth_root, token) as here:
+        settle(here.work)
+        with here.house.db.write() as session:
+            request_audit(session, here.account.id or 0, now=here.work.now())
+        settle(here.work)
+        with here.house.db.read() as session:
+            count = select(func.count()).where(LedgerEntry.outcome != "unopened", LedgerEntry.outcome != "owed")
+            read = session.exec(count).one()
+    if read < messages:
+        raise AssertionError(f"{read} of {messages} messages were read")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    sys.stdout.write(json.dumps({"peak_mb": round(peak, 1)}) + "\n")
+
+
+if __name__ == "__main__":
+    _child(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]))
