@@ -101,12 +101,20 @@ def _load(work: Work, channel_id: int, owner: str) -> tuple[Channel, Source, Acc
 
 
 def _watch_mailbox(work: Work, channel: Channel, account: Account) -> None:
-    """Begin or renew. Where we watched another topic ourselves, that watch is ended first: Google allows one."""
+    """Begin or renew. Google allows one topic a mailbox and project: where we watched another ourselves, that is ended
+    first; where somebody else does, it is ended once, at our first try, and never again."""
     topic, began = work.push.gmail_topic, work.now()
     bells = _bells(work, account)
     if channel.address and channel.address != topic:
         bells.stop_mailbox()
-    watched = bells.watch_mailbox(topic)
+    try:
+        watched = bells.watch_mailbox(topic)
+    except OperatorFault as error:
+        if error.code != "watch_conflict" or channel.opened_at is not None or channel.failures:
+            raise
+        log.warning("push.taken_over", account=account.id)
+        bells.stop_mailbox()
+        watched = bells.watch_mailbox(topic)
     daily = min(DAY, (watched.expires_at - began).total_seconds() / 2)
     with work.db.write() as session:
         channel_opened(

@@ -105,19 +105,33 @@ def test_wrong_settings_are_refused_at_start(make_house: Make) -> None:
             make_house(**settings)
 
 
-def test_another_installations_watch_is_told_and_polling_goes_on(rung: Rung, world: sandbox.World) -> None:
-    account = rung.connect()
+def elsewhere(world: sandbox.World) -> None:
+    """Another installation of the same project watches Rae's mailbox."""
     world.pubsub.topic(OTHER)
+    world.watches.stop(world.mailbox(REP), "test-client")
     world.watches.watch(world.mailbox(REP), "test-client", {"topicName": OTHER})
+
+
+def test_a_watch_that_somebody_left_behind_is_replaced_once(rung: Rung, world: sandbox.World) -> None:
+    rung.connect()
+    elsewhere(world)
     settle(rung.work)
-    rung.tend()
+    assert rung.tend() == 1
+    assert (rung.watched().topic, rung.channels()[0].error) == (TOPIC, "")
+
+
+def test_another_installation_that_takes_the_watch_is_told_and_not_fought(rung: Rung, world: sandbox.World) -> None:
+    account = rung.opened()
+    elsewhere(world)
+    rung.after(days=1)
+    rung.turn()
+    assert rung.tend() == 1
     (row,) = rung.channels()
     assert (row.error, row.failures) == ("watch_conflict", 1)
     assert "Another installation" in row.error_sentence
-    assert rung.watched().topic == OTHER, "it is theirs; we never end it"
+    assert rung.watched().topic == OTHER, "or the two would take it from each other for ever"
     with rung.work.db.read() as session:
-        fresh = session.get(Account, account.id)
-    assert fresh is not None and fresh.refused == ""
+        assert session.get_one(Account, account.id).refused == ""
     rung.after(minutes=2)
     settle(rung.work)
     assert rung.until_next() <= 75
@@ -126,6 +140,24 @@ def test_another_installations_watch_is_told_and_polling_goes_on(rung: Rung, wor
     rung.after(hours=8)
     assert rung.tend() == 1
     assert (rung.channels()[0].error, rung.watched().topic) == ("", TOPIC)
+
+
+@pytest.mark.parametrize(("fault", "code"), [("F31", "watch_conflict"), ("F32", "topic_not_granted")])
+def test_a_watch_that_google_keeps_refusing_leaves_polling_as_it_was(
+    rung: Rung, world: sandbox.World, fault: str, code: str
+) -> None:
+    scene.people(rung.house)
+    world.faults.add(fault, times=None)
+    rung.connect()
+    settle(rung.work)
+    rung.tend()
+    (row,) = rung.channels()
+    assert (row.error, row.opened_at) == (code, None)
+    world.mailbox(REP).deliver(mail(BUYER, REP, "Prices", at=rung.work.now()))
+    rung.after(seconds=80)
+    settle(rung.work)
+    with rung.work.db.read() as session:
+        assert scene.subjects(session) == ["Prices"]
 
 
 def test_a_new_topic_takes_the_place_of_our_own_old_one(rung: Rung, world: sandbox.World) -> None:
