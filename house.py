@@ -45,6 +45,7 @@ from models.webhook import Webhook
 from settings import Settings, SettingsError
 from webapp.grants import keep_grant
 from worker.context import Pace, Push, Work
+from worker.pacing import relied_on
 
 KNOWN_FAULTS = (ModelError, StaleSchema, Unreachable, KeyringError, ConnectorError)
 log = structlog.get_logger()
@@ -516,7 +517,20 @@ def examine() -> dict[str, Any]:
         for account in _accounts(session, ""):
             health = account_health(session, account, now=now())
             say(account.email, health.state in ("ok", "syncing"), health.sentence)
+        if house.settings.google_pubsub_topic or house.settings.calendar_push_address():
+            for ok, text in _doorbells(session):
+                say("push", ok, text)
     return {"ok": all(line["ok"] for line in lines), "lines": lines}
+
+
+def _doorbells(session: Session) -> list[tuple[bool, str]]:
+    """How many mailboxes and calendars tell of changes themselves, and each thing that is wrong with the others, once."""
+    rows = session.exec(select(Channel)).all()
+    live = {row.source_id for row in rows if row.source_id and relied_on(row, now())}
+    wrong = sorted({row.error_sentence for row in rows if row.error})
+    known = {row.source_id for row in rows if row.source_id and row.stop_at is None}
+    text = f"{len(live)} of {len(known)} mailboxes and calendars tell of changes themselves"
+    return [(True, text), *((False, sentence) for sentence in wrong)]
 
 
 def now() -> datetime:

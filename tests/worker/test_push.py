@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import random
 import time
 from collections import Counter
@@ -16,6 +17,7 @@ from sqlmodel import select
 
 import house as building
 import sandbox
+from enrol import enrol
 from models.account import Account, Source, claim_due_sources, disconnect_account
 from models.channel import Channel
 from models.doorbell import claim_due_channels, hear_channel, hear_mailboxes
@@ -489,6 +491,23 @@ def test_a_disconnected_mailbox_is_not_watched_any_more_and_its_grant_is_forgott
     assert settle(rung.work) == 0
 
 
+def test_a_mailbox_read_by_a_service_account_is_stopped_too(
+    rung: Rung, world: sandbox.World, server: sandbox.Server, tmp_path: Path
+) -> None:
+    """Its key goes with the account; the access token that it gave last still serves."""
+    world.mailbox(REP)
+    key = tmp_path / "team.json"
+    key.write_text(json.dumps(world.service_account("acme.example").info(f"{server.google_oauth_root}/token")))
+    enrol("google", key, addresses=[REP], house=rung.house)
+    settle(rung.work)
+    rung.tend()
+    assert rung.watched() is not None
+    with rung.work.db.write() as session:
+        disconnect_account(session, session.exec(select(Account)).one(), now=rung.work.now())
+    rung.tend()
+    assert rung.watched() is None and rung.channels() == []
+
+
 def test_a_watch_that_cannot_be_stopped_is_told_and_keeps_no_grant(rung: Rung, world: sandbox.World) -> None:
     account = rung.opened()
     world.grants.kill(REP)
@@ -618,3 +637,19 @@ def test_new_mail_is_logged_by_a_ring_in_a_running_house(
         until(heard)
         world.mailbox(REP).deliver(mail(BUYER, REP, "At once", at=building.now()))
         until(lambda: subjects() == ["At once"])
+
+
+# ---- what is shown
+
+
+def test_the_doctor_says_how_many_ring_and_what_is_wrong(rung: Rung, world: sandbox.World) -> None:
+    rung.opened()
+    with rung.work.db.read() as session:
+        assert building._doorbells(session) == [(True, "1 of 1 mailboxes and calendars tell of changes themselves")]
+    rung.after(days=1)
+    world.pubsub.topic(TOPIC, granted=False)
+    rung.tend()
+    with rung.work.db.read() as session:
+        (_, counted), (ok, sentence) = building._doorbells(session)
+    assert counted.startswith("0 of 1")
+    assert not ok and "Pub/Sub Publisher" in sentence
