@@ -34,11 +34,16 @@ def split_head(raw: bytes) -> tuple[bytes, bytes]:
 
 def read_headers(head: bytes) -> list[tuple[str, str]]:
     """(name, value) in order, unfolded and with RFC 2047 words decoded; lines that are no header are left out."""
+    return [(name, decode_words(value)) for name, value in raw_headers(head)]
+
+
+def raw_headers(head: bytes) -> list[tuple[str, str]]:
+    """The same with RFC 2047 words as they stand: addresses are taken apart before their names are decoded."""
     found: list[tuple[str, str]] = []
     for line in _unfold(_text(head)):
         name, colon, value = line.partition(":")
         if colon and name and " " not in name.rstrip():
-            found.append((name.rstrip(), decode_words(value.strip())))
+            found.append((name.rstrip(), value.strip()))
     return found
 
 

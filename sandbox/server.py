@@ -12,6 +12,8 @@ from typing import Any
 
 from sandbox import consent
 from sandbox.control import control
+from sandbox.microsoft import front
+from sandbox.microsoft.forms import GRAPH, LOGIN
 from sandbox.paths import PREFIXES
 from sandbox.routes import Router
 from sandbox.wire import Answer, Refusal, Request, dump, not_found
@@ -31,6 +33,8 @@ class Server:
         self.url = f"http://{host}:{self.port}"
         self.google_api_root = self.url
         self.google_oauth_root = self.url
+        self.microsoft_graph_root = self.url + GRAPH
+        self.microsoft_login_root = self.url + LOGIN
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True, name="sandbox")
         self._thread.start()
         world.courier.start()
@@ -144,6 +148,8 @@ class _Handler(BaseHTTPRequestHandler):
             return consent.certificates(world, pem=True)
         if path.startswith(PREFIXES):
             return self.router.answer(request)
+        if path.startswith(front.PREFIXES):
+            return front.answer(world, request)
         raise not_found()
 
     def _send(self, answer: Answer) -> None:

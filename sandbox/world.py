@@ -1,4 +1,4 @@
-"""The state of the pretend Google: accounts, mailboxes, calendars, grants, faults, counters and the knobs that shape it."""
+"""The state of the pretend providers: accounts, mailboxes, calendars, grants, faults, counters and the knobs that shape it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from sandbox.courier import Courier
 from sandbox.delegation import Delegation, ServiceAccount
 from sandbox.faults import FaultPlan
 from sandbox.mailbox import Mailbox
+from sandbox.microsoft.entra import READING as MICROSOFT_READING
+from sandbox.microsoft.outlook import OutlookBox
+from sandbox.microsoft.tenancy import Microsoft
 from sandbox.oauth import READING, Grant, Grants
 from sandbox.pubsub import PubSub
 from sandbox.quota import Stats
@@ -66,7 +69,7 @@ class World:
     """Everything the servers answer from. Accounts come into being when first named.
 
     `refresh_token(email)` is the headless way in, `service_account()` the way in for a whole team. `crm` is what
-    a team brings along for the demo.
+    a team brings along for the demo. `outlook(email)` and `microsoft` are the same for Microsoft's side.
     """
 
     def __init__(
@@ -83,6 +86,7 @@ class World:
         self.watches = Watches(self)
         self.channels = Channels(self, seed)
         self.delegation = Delegation(self)
+        self.microsoft = Microsoft(self, seed)
         self.almanac.on_change = self.channels.changed
         self.admins: set[str] = set()
         self.suspended = self.grants.suspended
@@ -101,6 +105,14 @@ class World:
                 self.mailboxes[email] = box
                 self.almanac.calendar(email)
             return self.mailboxes[email]
+
+    def outlook(self, email: str, name: str = "", **more: Any) -> OutlookBox:
+        """The Outlook mailbox of a Microsoft account, made (with its calendar) when it is not there yet; see Microsoft.user."""
+        return self.microsoft.user(email, name, **more)
+
+    def microsoft_refresh_token(self, email: str, scopes: tuple[str, ...] = MICROSOFT_READING) -> str:
+        """A living refresh token of the Microsoft account, the same one at each call while it lives."""
+        return self.microsoft.refresh_token(email, scopes)
 
     def refresh_token(self, email: str, scopes: tuple[str, ...] = READING) -> str:
         """A living refresh token of the account, the same one at each call while it lives."""

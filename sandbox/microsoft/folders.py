@@ -1,0 +1,88 @@
+"""The folders of an Outlook mailbox: the tree that every mailbox has, and the log of changes that a delta reads.
+
+Folders keep their id for life, whatever ids are asked for. Their display names depend on the mailbox's language; what they are
+is told by the well-known names in paths only (provider contract 4.3).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+ROOT = "msgfolderroot"
+_TREE = {
+    "msgfolderroot": ("", "Top of Information Store", "Oberste Ebene des Informationsspeichers"),
+    "inbox": (ROOT, "Inbox", "Posteingang"),
+    "drafts": (ROOT, "Drafts", "Entwürfe"),
+    "sentitems": (ROOT, "Sent Items", "Gesendete Elemente"),
+    "deleteditems": (ROOT, "Deleted Items", "Gelöschte Elemente"),
+    "junkemail": (ROOT, "Junk Email", "Junk-E-Mail"),
+    "archive": (ROOT, "Archive", "Archiv"),
+    "outbox": (ROOT, "Outbox", "Postausgang"),
+    "conversationhistory": (ROOT, "Conversation History", "Aufgezeichnete Unterhaltungen"),
+    "syncissues": (ROOT, "Sync Issues", "Synchronisierungsprobleme"),
+    "conflicts": ("syncissues", "Conflicts", "Konflikte"),
+    "localfailures": ("syncissues", "Local Failures", "Lokale Fehler"),
+    "serverfailures": ("syncissues", "Server Failures", "Serverfehler"),
+    "rss": (ROOT, "RSS Feeds", "RSS-Feeds"),
+    "conversationsettings": (ROOT, "Conversation Action Settings", "Einstellungen für QuickSteps"),
+    "searchfolders": ("", "Finder", "Finder"),
+    "recoverableitemsdeletions": ("", "Deletions", "Deletions"),
+}
+_NAMELESS = {"rss", "conversationsettings"}
+_HIDDEN = {"conversationsettings"}
+WELL_KNOWN = frozenset(_TREE) - _NAMELESS
+"""The names that may stand for an id in a path."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of a folder's log: kind is created, updated or removed; `names` the properties that changed."""
+
+    serial: int
+    key: str
+    kind: str
+    names: tuple[str, ...] = ()
+
+
+@dataclass(slots=True, eq=False)
+class Folder:
+    """`order` holds (received ms, key) of its messages, oldest first. `generation` and `forgotten` end old delta tokens."""
+
+    id: str
+    name: str
+    parent: str
+    well_known: str = ""
+    hidden: bool = False
+    serial: int = 0
+    generation: int = 1
+    unread: int = 0
+    order: list[tuple[int, str]] = field(default_factory=list)
+    log: list[Entry] = field(default_factory=list)
+
+    def insert(self, ms: int, key: str) -> None:
+        insort(self.order, (ms, key))
+
+    def remove(self, ms: int, key: str) -> None:
+        del self.order[bisect_left(self.order, (ms, key))]
+
+    def since(self, serial: int, upto: int) -> list[tuple[int, str, list[Entry]]]:
+        """(serial of its last entry, key, its entries) of all that changed after `serial`, up to `upto`, in that order."""
+        first = bisect_left(self.log, serial + 1, key=lambda entry: entry.serial)
+        found: dict[str, list[Entry]] = {}
+        for entry in self.log[first:]:
+            if entry.serial <= upto:
+                found.setdefault(entry.key, []).append(entry)
+        return sorted(((entries[-1].serial, key, entries) for key, entries in found.items()), key=lambda one: one[0])
+
+
+def tree(make_id: Callable[[str], str], language: str) -> dict[str, Folder]:
+    """A new mailbox's folders by id; `make_id(name)` gives the id of each. Languages: en, de."""
+    made: dict[str, Folder] = {}
+    for name, (parent, english, german) in _TREE.items():
+        shown = german if language == "de" else english
+        known = "" if name in _NAMELESS else name
+        folder = Folder(make_id(name), shown, make_id(parent) if parent else "", known, name in _HIDDEN)
+        made[folder.id] = folder
+    return made
