@@ -22,7 +22,8 @@ ROLES = ("buyer", "decision maker", "champion", "user", "finance", "legal", "oth
 
 class Deal(SQLModel, table=True):
     """A chance of a sale. ``amount_minor`` is in the currency's hundredths. ``version`` counts stage moves; a suggestion is
-    pinned to it. ``suggest_at`` asks the worker to think about the deal (again) then."""
+    pinned to it. ``suggest_at`` asks the worker to think about the deal (again) then. ``external_id``: what another program
+    calls it; an import finds the deal again by it."""
 
     id: int | None = Field(default=None, primary_key=True)
     name: str
@@ -44,6 +45,7 @@ class Deal(SQLModel, table=True):
     last_touch_at: datetime | None = instant(None)
     customer_touch_at: datetime | None = instant(None)
     suggest_at: datetime | None = instant(None, index=True)
+    external_id: str = Field(default="", index=True)
 
 
 class DealContact(SQLModel, table=True):
@@ -105,9 +107,11 @@ def add_deal(
     created_at: datetime | None = None,
     stage_since: datetime | None = None,
     actor: Actor | None = None,
+    external_id: str = "",
+    quiet: bool = False,
 ) -> Deal:
-    """A new deal, in the default pipeline's first stage unless told otherwise. ``contacts``: (contact id, role).
-    Raises Invalid, NotFound."""
+    """A new deal, in the default pipeline's first stage unless told otherwise. ``contacts``: (contact id, role); ``quiet``:
+    it is old news and not announced. Raises Invalid, NotFound."""
     if not name.strip():
         raise Invalid("A deal needs a name.", "name")
     check_amount(amount_minor)
@@ -131,6 +135,7 @@ def add_deal(
         stage_since=stage_since or born,
         closed_at=(stage_since or born) if stage.meaning in FINAL else None,
         suggest_at=now,
+        external_id=external_id,
     )
     session.add(deal)
     session.flush()
@@ -144,11 +149,13 @@ def add_deal(
             user_id=actor.user_id,
         )
     )
-    set_deal_contacts(session, deal, contacts or [])
-    announce(
-        session,
-        event_row("deal.created", str(deal.id), deal_payload(session, deal), now=now, deal_id=deal.id),
-    )
+    if contacts:
+        set_deal_contacts(session, deal, contacts)
+    if not quiet:
+        announce(
+            session,
+            event_row("deal.created", str(deal.id), deal_payload(session, deal), now=now, deal_id=deal.id),
+        )
     return deal
 
 
@@ -182,9 +189,11 @@ def move_deal(
     reason: str = "",
     amount_minor: int | None = None,
     wake_on: date | None = None,
+    quiet: bool = False,
 ) -> StageChange | None:
     """Move a deal to a stage; None when it is there already. The deal's row is locked, so that two who move it at once move
-    it one after the other. Raises Invalid (another pipeline's stage, a negative amount)."""
+    it one after the other. ``quiet``: it is old news and not announced. Raises Invalid (another pipeline's stage, a negative
+    amount)."""
     lock(session, deal)
     if stage.pipeline_id != deal.pipeline_id:
         raise Invalid(f"{stage.name!r} is a stage of another pipeline.", "stage")
@@ -213,7 +222,8 @@ def move_deal(
         deal.amount_minor = amount_minor
     session.add(deal)
     session.flush()
-    announce(session, *_move_events(session, deal, before, stage, change, actor, now))
+    if not quiet:
+        announce(session, *_move_events(session, deal, before, stage, change, actor, now))
     return change
 
 

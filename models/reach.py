@@ -40,28 +40,41 @@ def people_added(session: Session, keyring: Keyring, addresses: list[str], now: 
 
 def domain_added(session: Session, keyring: Keyring, domain: str, now: datetime) -> None:
     """A company has a new domain."""
-    hashes = [hasher(session, keyring).digest("@" + domain)]
+    domains_added(session, keyring, [domain], now)
+
+
+def domains_added(session: Session, keyring: Keyring, domains: list[str], now: datetime) -> None:
+    """Many new domains of companies at once (an import), in few statements."""
+    digest = hasher(session, keyring).digest
+    terms = ["@" + domain for domain in domains]
+    hashes = [digest(term) for term in terms]
     _rematch(session, _stored_with(session, hashes), now)
     _wake(session, reopen_hashes(session, hashes, now=now), now)
-    search_for(session, ["@" + domain], now)
+    search_for(session, terms, now)
 
 
 def deal_changed(session: Session, deal_id: int, now: datetime) -> None:
     """A deal is new, or has new people or another company: what is stored of its people, of its company's domains and of
     their conversations is decided again."""
-    deal = session.get(Deal, deal_id)
-    if deal is None:
-        return
-    people = set(session.exec(select(DealContact.contact_id).where(DealContact.deal_id == deal_id)).all())
+    deals_changed(session, [deal_id], now)
+
+
+def deals_changed(session: Session, deal_ids: list[int], now: datetime) -> None:
+    """The same of many deals at once (an import), in few statements."""
+    people: set[int | None] = set()
+    firms: set[int | None] = set()
     ids: set[int] = set()
-    if deal.company_id is not None:
-        people |= set(session.exec(select(Contact.id).where(Contact.company_id == deal.company_id)).all()) - {None}
+    for part in chunks(deal_ids):
+        people |= set(session.exec(select(DealContact.contact_id).where(col(DealContact.deal_id).in_(part))).all())
+        firms |= set(session.exec(select(Deal.company_id).where(col(Deal.id).in_(part))).all())
+    for part in chunks(firms - {None}):
+        people |= set(session.exec(select(Contact.id).where(col(Contact.company_id).in_(part))).all())
         ids |= set(
             session.exec(
-                select(InteractionCompany.interaction_id).where(InteractionCompany.company_id == deal.company_id)
+                select(InteractionCompany.interaction_id).where(col(InteractionCompany.company_id).in_(part))
             ).all()
         )
-    for part in chunks(people):
+    for part in chunks(people - {None}):
         ids |= set(
             session.exec(
                 select(InteractionContact.interaction_id).where(col(InteractionContact.contact_id).in_(part))

@@ -18,6 +18,7 @@ from models import (
     user,
     webhook,
 )
+from models.imports import store
 
 ROOMS = (
     account,
@@ -31,6 +32,7 @@ ROOMS = (
     pipeline,
     service_key,
     setting,
+    store,
     suggestion,
     user,
     webhook,

@@ -10,7 +10,7 @@ import threading
 import dramatiq
 
 from worker import deliver as delivering
-from worker import push, sync
+from worker import importing, push, sync
 from worker import upkeep as keeping
 from worker.context import Work
 
@@ -50,6 +50,13 @@ def tend_channel(channel_id: int, owner: str) -> None:
     push.tend(bound(), channel_id, owner)
 
 
+@dramatiq.actor(max_retries=0, time_limit=3_600_000)
+def run_import(import_id: int, owner: str) -> None:
+    """Take one leased spreadsheet, then keep up with what it brought."""
+    importing.run_import(bound(), import_id, owner)
+    _keep_up()
+
+
 @dramatiq.actor(max_retries=0, time_limit=300_000)
 def upkeep() -> None:
     """Keep up with time."""
@@ -72,7 +79,13 @@ def declare(broker: dramatiq.Broker) -> None:
         broker.declare_actor(actor)
 
 
-ACTORS = {"sync_source": sync_source, "deliver": deliver, "tend_channel": tend_channel, "upkeep": upkeep}
+ACTORS = {
+    "sync_source": sync_source,
+    "deliver": deliver,
+    "tend_channel": tend_channel,
+    "run_import": run_import,
+    "upkeep": upkeep,
+}
 
 
 def enqueue(name: str, *args: int | str) -> None:

@@ -18,6 +18,7 @@ from models.audit import due_audits
 from models.deal import Deal
 from models.doorbell import claim_due_channels, due_channels
 from models.event import Event
+from models.imports.store import Import, claim_due_imports, due_imports, release_dead_imports
 from models.interaction import Interaction
 from models.webhook import Delivery, claim_due_deliveries, due_deliveries, release_dead_deliveries
 from worker.context import Work
@@ -36,6 +37,7 @@ class Due:
     sources: bool
     deliveries: bool
     channels: bool
+    imports: bool
     chores: bool
 
 
@@ -49,6 +51,7 @@ def what_is_due(session: Session, now: datetime) -> Due:
         sources=exists(due_sources(now)),
         deliveries=exists(due_deliveries(now)),
         channels=exists(due_channels(now)),
+        imports=exists(due_imports(now)),
         chores=exists(select(Event.id).where(col(Event.position).is_(None)))
         or exists(select(Deal.id).where(col(Deal.suggest_at) <= now))
         or exists(select(Interaction.id).where(col(Interaction.rematch_at) <= now))
@@ -84,33 +87,38 @@ class Scheduler:
             self._free_the_dead(now)
         with db.read() as session:
             due = what_is_due(session, now)
-        sources = deliveries = channels = []
-        if due.sources or due.deliveries or due.channels:
+        sources = deliveries = channels = imports = []
+        if due.sources or due.deliveries or due.channels or due.imports:
             with db.write() as session:
                 sources = claim_due_sources(session, now=now, seconds=self._work.pace.lease, limit=AT_ONCE)
                 deliveries = claim_due_deliveries(
                     session, now=now, seconds=self._work.pace.delivery_lease, limit=AT_ONCE
                 )
                 channels = claim_due_channels(session, now=now, seconds=CHANNEL_LEASE, limit=AT_ONCE)
+                imports = claim_due_imports(session, now=now, seconds=self._work.pace.lease, limit=1)
         for source_id, owner in sources:
             self._enqueue("sync_source", source_id, owner)
         for delivery_id, owner in deliveries:
             self._enqueue("deliver", delivery_id, owner)
         for channel_id, owner in channels:
             self._enqueue("tend_channel", channel_id, owner)
+        for import_id, owner in imports:
+            self._enqueue("run_import", import_id, owner)
         if due.chores:
             self._enqueue("upkeep")
-        return len(sources) + len(deliveries) + len(channels)
+        return len(sources) + len(deliveries) + len(channels) + len(imports)
 
     def _free_the_dead(self, now: datetime) -> None:
         """What a killed process of this machine held; looked for without a lock first."""
         with self._work.db.read() as session:
             held = session.exec(select(Source.id).where(Source.lease_owner != "").limit(1)).first()
             sent = session.exec(select(Delivery.id).where(Delivery.lease_owner != "").limit(1)).first()
-        if held is None and sent is None:
+            taking = session.exec(select(Import.id).where(Import.lease_owner != "").limit(1)).first()
+        if held is None and sent is None and taking is None:
             return
         with self._work.db.write() as session:
             freed = release_dead_leases(session, now=now) + release_dead_deliveries(session)
+            freed += release_dead_imports(session, now=now)
         if freed:
             log.info("lease.freed", count=freed)
 

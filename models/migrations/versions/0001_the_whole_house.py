@@ -363,6 +363,7 @@ def upgrade() -> None:
         sa.Column("last_touch_at", models.fields.UtcDateTime(timezone=True), nullable=True),
         sa.Column("customer_touch_at", models.fields.UtcDateTime(timezone=True), nullable=True),
         sa.Column("suggest_at", models.fields.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("external_id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.ForeignKeyConstraint(
             ["company_id"],
             ["company.id"],
@@ -383,6 +384,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("deal", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_deal_company_id"), ["company_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_deal_external_id"), ["external_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_deal_owner_id"), ["owner_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_deal_pipeline_id"), ["pipeline_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_deal_stage_id"), ["stage_id"], unique=False)
@@ -717,11 +719,91 @@ def upgrade() -> None:
     with op.batch_alter_table("ledger_hash", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_ledger_hash_hash"), ["hash"], unique=False)
 
+    op.create_table(
+        "import",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("user_id", sa.Integer(), nullable=True),
+        sa.Column("kind", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("file_name", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("how", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("columns", sa.JSON(), nullable=False),
+        sa.Column("mapping", sa.JSON(), nullable=False),
+        sa.Column("certainty", sa.JSON(), nullable=False),
+        sa.Column("samples", sa.JSON(), nullable=False),
+        sa.Column("facts", sa.JSON(), nullable=False),
+        sa.Column("stages", sa.JSON(), nullable=False),
+        sa.Column("owners", sa.JSON(), nullable=False),
+        sa.Column("date_order", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("currency", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("announce", sa.Boolean(), nullable=False),
+        sa.Column("from_1904", sa.Boolean(), nullable=False),
+        sa.Column("state", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("total", sa.Integer(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("created", sa.Integer(), nullable=False),
+        sa.Column("updated", sa.Integer(), nullable=False),
+        sa.Column("same", sa.Integer(), nullable=False),
+        sa.Column("refused", sa.Integer(), nullable=False),
+        sa.Column("noted", sa.Integer(), nullable=False),
+        sa.Column("checked", sa.JSON(), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("error", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("made_at", models.fields.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("started_at", models.fields.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("finished_at", models.fields.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("next_run_at", models.fields.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("lease_owner", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("lease_until", models.fields.UtcDateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["user_id"],
+            ["user.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("import", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_import_next_run_at"), ["next_run_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_import_state"), ["state"], unique=False)
+        batch_op.create_index(batch_op.f("ix_import_user_id"), ["user_id"], unique=False)
+
+    op.create_table(
+        "import_fault",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("import_id", sa.Integer(), nullable=False),
+        sa.Column("row", sa.Integer(), nullable=False),
+        sa.Column("taken", sa.Boolean(), nullable=False),
+        sa.Column("reason", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("cells", sa.JSON(), nullable=False),
+        sa.ForeignKeyConstraint(["import_id"], ["import.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("import_fault", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_import_fault_import_id"), ["import_id"], unique=False)
+
+    op.create_table(
+        "import_part",
+        sa.Column("import_id", sa.Integer(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("packed", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(["import_id"], ["import.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("import_id", "number"),
+    )
+
     # ### end Alembic commands ###
 
 
 def downgrade() -> None:
     # ### commands auto generated by Alembic - please adjust! ###
+    op.drop_table("import_part")
+    with op.batch_alter_table("import_fault", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_import_fault_import_id"))
+
+    op.drop_table("import_fault")
+    with op.batch_alter_table("import", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_import_user_id"))
+        batch_op.drop_index(batch_op.f("ix_import_state"))
+        batch_op.drop_index(batch_op.f("ix_import_next_run_at"))
+
+    op.drop_table("import")
     with op.batch_alter_table("ledger_hash", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_ledger_hash_hash"))
 
@@ -808,6 +890,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_deal_stage_id"))
         batch_op.drop_index(batch_op.f("ix_deal_pipeline_id"))
         batch_op.drop_index(batch_op.f("ix_deal_owner_id"))
+        batch_op.drop_index(batch_op.f("ix_deal_external_id"))
         batch_op.drop_index(batch_op.f("ix_deal_company_id"))
 
     op.drop_table("deal")

@@ -1,0 +1,269 @@
+"""From a file to an import that waits, and from there, part by part, to rows: each part's rows, faults and progress are one
+transaction. What new people, domains and deals reach back to is asked for once a part.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlmodel import Session
+
+from models.db import Database
+from models.errors import Invalid, ModelError, NotFound
+from models.imports import columns
+from models.imports.deals import Chance, Deals, Owners, Stages, read_chance
+from models.imports.firms import Firms
+from models.imports.people import People, Person, domains_of, read_person
+from models.imports.rows import Cells, Fault, Outcome, Plan, Seen, Taken, plan_of
+from models.imports.sheet import Row, open_sheet
+from models.imports.store import PART, Import, forget_parts, keep_faults, keep_part, part_of, remove_import
+from models.imports.survey import Survey
+from models.keyring import Keyring
+from models.reach import deals_changed, domains_added, people_added
+from models.setting import team_settings
+
+SAMPLES = 5
+TELL_EVERY = 20
+"""Parts between two words about the progress of reading."""
+REPEATS = "Row {row} is the same {what}; this row was taken for it too."
+
+
+def keep_file(
+    db: Database,
+    path: Path,
+    *,
+    kind: str,
+    file_name: str,
+    user_id: int | None,
+    now: datetime,
+    told: Callable[[int], None] = lambda rows: None,
+) -> int:
+    """Read a whole file once, as a stream, into parts that wait in the database; the id of the import, its columns
+    recognised. ``told``: called with the rows read so far. Raises Invalid for what is no spreadsheet, and leaves nothing."""
+    with db.write() as session:
+        row = Import(kind=kind, file_name=file_name[:200], user_id=user_id, made_at=now)
+        session.add(row)
+        session.flush()
+        import_id = row.id or 0
+    try:
+        _read(db, path, import_id, kind, told)
+    except BaseException:
+        with db.write() as session:
+            stored = session.get(Import, import_id)
+            if stored is not None:
+                remove_import(session, stored)
+        raise
+    return import_id
+
+
+def _read(db: Database, path: Path, import_id: int, kind: str, told: Callable[[int], None]) -> None:
+    with open_sheet(path, lambda cells: columns.score(kind, cells)) as sheet:
+        survey, samples = Survey(sheet.columns), []
+        for number, part in enumerate(_parts(sheet.rows)):
+            for row in part:
+                survey.add(row[1])
+            samples += [row[1] for row in part[: SAMPLES - len(samples)]]
+            with db.write() as session:
+                keep_part(session, import_id, number, part)
+            if number % TELL_EVERY == 0:
+                told(survey.rows)
+        if not survey.rows:
+            raise Invalid("The file has column names and no rows below them.", "file")
+        facts = survey.facts()
+        mapping, certainty = columns.propose(kind, sheet.columns, facts)
+        with db.write() as session:
+            row = session.get(Import, import_id)
+            if row is None:
+                raise NotFound("There is no such import.")
+            row.how, row.columns, row.samples, row.facts = sheet.how, sheet.columns, samples, facts
+            row.mapping, row.certainty, row.total = mapping, certainty, survey.rows
+            row.from_1904, row.state = sheet.from_1904, "ready"
+            session.add(row)
+
+
+def _parts(rows: Iterator[Row]) -> Iterator[list[Row]]:
+    part: list[Row] = []
+    for row in rows:
+        part.append(row)
+        if len(part) == PART:
+            yield part
+            part = []
+    if part:
+        yield part
+
+
+def take_part(session: Session, keyring: Keyring, row: Import, *, now: datetime, seen: Seen) -> Taken:
+    """Take the next part's rows, and count. Nothing here moves the import: see ``settle`` and ``check_off``."""
+    rows = part_of(session, row.id or 0, row.position // PART)
+    plan = plan_of(row, team_settings(session)["default_currency"])
+    taken = Taken()
+    read = READERS[row.kind]
+    known: list[tuple[Row, Any]] = []
+    for one in rows:
+        try:
+            known.append((one, read(Cells(plan, one))))
+        except (Fault, ModelError) as fault:
+            taken.say(one, str(fault), taken=False)
+    hands = _Hands(session, keyring, row.kind, plan, [found for _, found in known], now)
+    for one, found in known:
+        _take(session, hands, one, found, taken, seen)
+    hands.reach()
+    return taken
+
+
+def settle(session: Session, row: Import, taken: Taken, *, now: datetime) -> bool:
+    """Count what became of a part that is written in this same transaction; whether it was the last."""
+    _count(session, row, taken)
+    done = row.position >= row.total
+    if done:
+        row.state, row.finished_at, row.next_run_at = "done", now, None
+        forget_parts(session, row.id or 0)
+    session.add(row)
+    return done
+
+
+def check_off(session: Session, row: Import, taken: Taken, *, now: datetime) -> bool:
+    """Count what would become of a part whose rows were written and taken back; whether it was the last."""
+    _count(session, row, taken)
+    done = row.position >= row.total
+    if done:
+        row.state, row.finished_at, row.next_run_at = "ready", now, None
+        row.checked = {name: getattr(row, name) for name in ("total", *COUNTS)}
+    session.add(row)
+    return done
+
+
+def missing(row: Import) -> str:
+    """What is needed and not there, in one sentence; empty when the import can start."""
+    return columns.missing(row.kind, row.columns, row.mapping)
+
+
+COUNTS = ("created", "updated", "same", "refused", "noted")
+READERS: dict[str, Callable[[Cells], Person | Chance]] = {"contacts": read_person, "deals": read_chance}
+WHAT = {"contacts": "person", "deals": "deal"}
+
+
+def _count(session: Session, row: Import, taken: Taken) -> None:
+    row.created += taken.created
+    row.updated += taken.updated
+    row.same += taken.same
+    row.refused += taken.refused
+    row.noted += len({fault["row"] for fault in taken.faults if fault["taken"]})
+    row.position = min(row.total, row.position + PART)
+    keep_faults(session, row.id or 0, sorted(taken.faults, key=lambda fault: fault["row"]))
+
+
+def _take(session: Session, hands: "_Hands", one: Row, found: Any, taken: Taken, seen: Seen) -> None:
+    """One row in a savepoint of its own: a refused one leaves nothing behind."""
+    written = hands.written
+    try:
+        before = _repeated(found, seen)
+        with session.begin_nested():
+            outcome, said = hands.take(found)
+    except (Fault, ModelError) as fault:
+        taken.say(one, str(fault), taken=False)
+        if hands.written != written:
+            hands.look_again()
+        return
+    for key in found.keys:
+        seen.setdefault(hash(key), before or one[0])
+    taken.count("updated" if before and outcome == "created" else outcome)
+    said = [*found.said, *said] + ([REPEATS.format(row=before, what=WHAT[hands.kind])] if before else [])
+    if said:
+        taken.say(one, " ".join(said), taken=True)
+
+
+def _repeated(found: Any, seen: Seen) -> int:
+    """The row of this file that was the same; 0 for none. Raises Fault when there are two that differ."""
+    rows = {seen[hash(key)] for key in found.keys if hash(key) in seen}
+    if len(rows) > 1:
+        raise Fault(f"Rows {', '.join(map(str, sorted(rows)))} each hold one of its addresses: these are two contacts.")
+    return rows.pop() if rows else 0
+
+
+class _Hands:
+    """Whatever takes the rows of one part, with what it has read for them."""
+
+    def __init__(
+        self, session: Session, keyring: Keyring, kind: str, plan: Plan, rows: list[Any], now: datetime
+    ) -> None:
+        self.kind = kind
+        self._session, self._keyring, self._plan, self._rows, self._now = session, keyring, plan, rows, now
+        self._fresh: list[str] = []
+        self._domains: list[str] = []
+        self._changed: list[int] = []
+        self._look()
+
+    def _look(self) -> None:
+        domains = (
+            domains_of(self._rows) if self.kind == "contacts" else [one for row in self._rows for one in row.domains]
+        )
+        self._firms = Firms(self._session, (row.company for row in self._rows), domains, now=self._now)
+        self._people = People(
+            self._session, (one for row in self._rows for one in row.emails), self._firms, now=self._now
+        )
+        self._deals = None
+        if self.kind == "deals":
+            self._deals = Deals(self._session, self._plan, self._rows, self._firms, self._people, now=self._now)
+
+    def look_again(self) -> None:
+        """What was read may name rows that were taken back."""
+        self._keep()
+        self._look()
+
+    @property
+    def written(self) -> int:
+        return self._firms.written + self._people.written
+
+    def take(self, found: Any) -> tuple[Outcome, list[str]]:
+        """Raises Fault, ModelError."""
+        return self._people.take(found) if self._deals is None else self._deals.take(found)
+
+    def reach(self) -> None:
+        """Ask for earlier mail of who is new, once."""
+        self._keep()
+        if self._fresh:
+            people_added(self._session, self._keyring, self._fresh, self._now)
+        if self._domains:
+            domains_added(self._session, self._keyring, self._domains, self._now)
+        if self._changed:
+            deals_changed(self._session, self._changed, self._now)
+
+    def _keep(self) -> None:
+        self._fresh += self._people.fresh
+        self._domains += self._firms.fresh_domains
+        self._changed += self._deals.changed if self._deals is not None else []
+
+
+@dataclass(frozen=True)
+class Meant:
+    """What a value of a column is taken to mean. ``id`` None: nothing that is known; ``sure`` is False for a guess."""
+
+    value: str
+    rows: int
+    id: int | None
+    sure: bool
+
+
+def stage_values(session: Session, row: Import) -> list[Meant]:
+    """The values of the column of stages, most frequent first."""
+    stages = Stages(session, row.stages)
+    found = []
+    for value, count in _values(row, "stage"):
+        stage, sure = stages.find(stages.default, value)
+        found.append(Meant(value, count, stage.id if stage else None, sure))
+    return found
+
+
+def owner_values(session: Session, row: Import) -> list[Meant]:
+    """The values of the column of owners, most frequent first."""
+    owners = Owners(session, row.owners)
+    return [Meant(value, count, owners.find(value), True) for value, count in _values(row, "owner")]
+
+
+def _values(row: Import, name: str) -> list[tuple[str, int]]:
+    column = next((column for column, field in row.mapping.items() if field == name), "")
+    values = row.facts[column]["values"] if column else None
+    return [(" ".join(value.split()), count) for value, count in (values or {}).items()]
