@@ -82,8 +82,9 @@ class _Parser:
         self._want("(")
         variable, _, rest = self.tokens[self.at].partition(":")
         self.tokens[self.at] = rest
-        before, inner, self.named = self.named, self.either(), self.named
-        self.named = before
+        known = len(self.named)
+        inner = self.either()
+        del self.named[known:]
         self._want(")")
 
         def within(one: Any, name: str) -> Any:

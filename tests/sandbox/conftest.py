@@ -1,4 +1,4 @@
-"""A pretend Google on a clock that stands still, and the client library on it."""
+"""Pretend providers on a clock that stands still, and clients on them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ import pytest
 
 from sandbox import Clock, Server, World, serve
 from sandbox.mailbox import Mailbox
+from sandbox.microsoft.outlook import OutlookBox
 from tests.sandbox.client import Google
+from tests.sandbox.ms_client import GraphClient
 
 ME, BUYER = "rae@acme.example", "bea@northwind.example"
+INA, OTTO = "ina@acme.example", "otto@acme.example"
 NOW = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 
 
@@ -50,3 +53,28 @@ def google_for(world: World, server: Server) -> Iterator[Callable[..., Google]]:
     yield make
     for one in made:
         one.close()
+
+
+@pytest.fixture
+def outlook(world: World) -> OutlookBox:
+    return world.outlook(INA, "Ina Holt")
+
+
+@pytest.fixture
+def graph_for(world: World, server: Server) -> Iterator[Callable[..., GraphClient]]:
+    """A client of Graph for any account: for fewer scopes, or with a token of one's own."""
+    made: list[GraphClient] = []
+
+    def make(email: str = INA, *scopes: str, token: str = "", immutable: bool = True) -> GraphClient:
+        token = token or world.microsoft.access_token(email, *((scopes,) if scopes else ()))
+        made.append(GraphClient(world, server, token, immutable=immutable))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def graph(outlook: OutlookBox, graph_for: Callable[..., GraphClient]) -> GraphClient:
+    return graph_for(INA)
