@@ -205,8 +205,8 @@ def _load_contacts(session: Session, book: Book, ids: Iterable[int]) -> None:
 
 def _load_threads(session: Session, book: Book, views: Sequence[View]) -> None:
     for part in chunks({key for view in views for key in (view.own_key, *view.thread_keys) if key}):
-        for row in session.exec(select(ThreadKey).where(col(ThreadKey.key).in_(part))):
-            book.threads[row.key] = row.thread_id
+        known = session.exec(select(ThreadKey.key, ThreadKey.thread_id).where(col(ThreadKey.key).in_(part)))
+        book.threads.update((key, thread_id) for key, thread_id in known)
     ids = set(book.threads.values()) | {view.thread_id for view in views if view.thread_id}
     for part in chunks(ids):
         live = session.exec(select(Interaction.thread_id).where(col(Interaction.thread_id).in_(part)).distinct()).all()

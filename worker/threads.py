@@ -45,9 +45,10 @@ def _taken(session: Session, rows: Sequence[Mapping[str, int | str]]) -> dict[in
     mine = {str(row["key"]): int(row["thread_id"]) for row in rows}
     lost: dict[int, int] = {}
     for part in chunks(mine):
-        for row in session.exec(select(ThreadKey).where(col(ThreadKey.key).in_(part))):
-            if row.thread_id != mine[row.key]:
-                lost[mine[row.key]] = min(row.thread_id, lost.get(mine[row.key], row.thread_id))
+        rows_there = session.exec(select(ThreadKey.key, ThreadKey.thread_id).where(col(ThreadKey.key).in_(part)))
+        for key, thread_id in rows_there:
+            if thread_id != mine[key]:
+                lost[mine[key]] = min(thread_id, lost.get(mine[key], thread_id))
     return lost
 
 
