@@ -24,7 +24,9 @@ from models.keyring import Keyring, hasher
 from models.ledger import STRIKES, TO_OPEN, LedgerEntry, entries_for, list_items, next_try
 from worker import book as books
 from worker import match, meetings, view
-from worker.log import Case, Logging, settle, write_entries
+from worker.accounting import write_entries
+from worker.case import Case, Logging
+from worker.log import settle
 
 NOT_YET_VISIBLE = 2
 """Times that an item which is said not to exist is asked for again (provider-contract 1.3)."""

@@ -21,7 +21,8 @@ from models.interaction import Copy, Held, Interaction, Link
 from models.ledger import LedgerEntry
 from models.linking import interaction_payload
 from worker import rows, view
-from worker.log import Case, Logging, write_entries
+from worker.accounting import write_entries
+from worker.case import Case, Logging
 
 PAGE = 200
 

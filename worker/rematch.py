@@ -20,7 +20,8 @@ from models.ledger import LedgerEntry
 from models.linking import interaction_payload
 from worker import book as books
 from worker import match, view
-from worker.log import HISTORY_GRACE, candidate_rows, release_held
+from worker.announce import HISTORY_GRACE
+from worker.standing import candidate_rows, release_held
 
 PAGE = 200
 

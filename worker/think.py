@@ -24,7 +24,7 @@ from models.pipeline import FINAL, Stage, stage_of_meaning, stages_of
 from models.suggestion import Signal as SignalRow
 from models.suggestion import open_suggestion, propose, withdraw
 from worker import suggest
-from worker.log import LINE_FIELDS, line_of
+from worker.evidence import LINE_FIELDS, line_of
 from worker.signals import Signal
 from worker.timeline_view import DealView, Line
 

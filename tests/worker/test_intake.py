@@ -72,7 +72,7 @@ def test_a_page_that_fails_halfway_leaves_nothing_and_its_cursor(
     _cast(any_db)
     desk = Desk(any_db, keyring)
     with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
-        patch.setattr("worker.log._announce", lambda *given: 1 / 0)
+        patch.setattr("worker.log.announce_cases", lambda *given: 1 / 0)
         desk.take(note(), cursor="next")
     with any_db.read() as session:
         assert (count(session, Interaction), count(session, LedgerEntry), count(session, Event)) == (0, 0, 2 - 1)
