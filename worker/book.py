@@ -9,15 +9,15 @@ from typing import Any
 
 from sqlmodel import Session, col, select
 
-from models.account import Account, AccountAddress
-from models.addresses import DOTLESS, canonical, canonical_domain, domain_of, lineage, registrable, same_mailbox, weak
+from models.account import Account
+from models.addresses import DOTLESS, domain_of, lineage, weak
 from models.contact import CompanyDomain, Contact, ContactAddress, is_free_mail
 from models.db import chunks
 from models.deal import Deal, DealContact, StageChange
-from models.interaction import Block, Choice, Interaction, Link, ThreadKey
+from models.interaction import Choice, Interaction, Link, ThreadKey
+from models.ours import blocked_values, is_blocked, is_ours, load_ours
 from models.pipeline import Stage
 from models.setting import team_settings
-from models.user import User
 from worker.view import View
 
 
@@ -79,10 +79,7 @@ class Book:
 
     def is_ours(self, address: str) -> bool:
         """Whether an address is a colleague's (or a connected account's own), with or without a plus tag."""
-        if address in self.own or weak(address) in self.own:
-            return True
-        domain = domain_of(address)
-        return domain in self.own_domains or registrable(domain) in self.own_domains
+        return is_ours(address, self.own, self.own_domains)
 
     def is_of(self, user_id: int | None, address: str) -> bool:
         """Whether an address is this user's, with or without a plus tag."""
@@ -100,9 +97,7 @@ class Book:
 
     def is_blocked(self, address: str) -> bool:
         """Whether the block list names an address (with or without a plus tag), its domain or one above that."""
-        if not self.blocked:
-            return False
-        return not self.blocked.isdisjoint((address, weak(address), *lineage(domain_of(address))))
+        return is_blocked(address, self.blocked)
 
     def is_excluded(self, address: str) -> bool:
         """Whether its owner's mail is never logged: blocked, or a contact who is marked so."""
@@ -144,36 +139,12 @@ def load(session: Session, views: Sequence[View], account: Account | None = None
 
 
 def _load_ours(session: Session, book: Book) -> None:
-    mine = [(user.id or 0, user.email) for user in session.exec(select(User)).all()]
-    mine += session.exec(select(Account.user_id, Account.email)).all()
-    aliases = session.exec(
-        select(Account.user_id, AccountAddress.address).join(Account, col(Account.id) == AccountAddress.account_id)
-    ).all()
-    configured = {canonical(address) for address in book.settings["internal_addresses"]} - {""}
-    book.own = {canonical(email) for _, email in [*mine, *aliases]} | configured
-    book.own |= {same_mailbox(address) for address in book.own}
-    domains = {domain_of(canonical(email)) for _, email in mine}
-    domains |= {canonical_domain(domain) for domain in book.settings["internal_domains"]}
-    domains |= _of_nobody_else(session, {domain_of(canonical(email)) for _, email in aliases})
-    book.own_domains = {registrable(domain) for domain in domains if domain and not is_free_mail(domain)}
-    for user_id, email in [*mine, *aliases]:
-        book.owner_addresses.setdefault(user_id, set()).update((canonical(email), weak(canonical(email))))
-
-
-def _of_nobody_else(session: Session, domains: set[str]) -> set[str]:
-    """Domains of send-as addresses, but for a customer's: who has an address there does not make all of it ours."""
-    names = {one for domain in domains for one in lineage(domain)}
-    theirs = set(session.exec(select(CompanyDomain.domain).where(col(CompanyDomain.domain).in_(names))).all())
-    return {domain for domain in domains if theirs.isdisjoint(lineage(domain))}
+    ours = load_ours(session, book.settings)
+    book.own, book.own_domains, book.owner_addresses = ours.addresses, ours.domains, ours.by_user
 
 
 def _load_blocks(session: Session, book: Book, account: Account | None) -> None:
-    for block in session.exec(select(Block)):
-        if block.user_id is None or (account is not None and block.user_id == account.user_id):
-            if block.kind == "label":
-                book.blocked_labels.add(block.value.strip().lower())
-            else:
-                book.blocked |= {block.value.strip().lower(), same_mailbox(block.value.strip().lower())}
+    book.blocked, book.blocked_labels = blocked_values(session, account.user_id if account else None)
 
 
 def _load_people(session: Session, book: Book, outside: set[str]) -> None:
