@@ -25,7 +25,6 @@ from bench.fault_cases import HOW, Case, Expectation
 from bench.stage import BATCH, CLIENT_SECRET, REP, SHARE, UNITS, Stage, Theatre
 from bench.truth import ahead_of_ledger, differences
 from models.health import account_health
-from models.ledger import retry_unreadable
 from sandbox.faults import Rule
 from sandbox.presets import PRESETS
 from sandbox.quota import Seen
@@ -206,12 +205,8 @@ class _Play:
         """What was given up is visible, with its id; and a person's retry brings it."""
         made = self.stage
         self.outcome.broken += differences(made, read=False)
-        with made.house.db.write() as session:
-            ids = [source.id or 0 for source in _sources(session)]
-            asked = retry_unreadable(session, ids, now=made.now)
-        if asked:
+        if asked := made.ask_for_the_unreadable():
             self.outcome.states.append(f"{asked} given up, read again when asked")
-            made.poll()
             made.run_due(self._look)
 
     # -- the verdict
@@ -236,14 +231,6 @@ class _Play:
 def _count(record: Iterable[Seen]) -> int:
     """Requests, each part of a batch for itself."""
     return sum(not seen.operation.endswith(".batch") for seen in record)
-
-
-def _sources(session: Any) -> list[Any]:
-    from sqlmodel import select
-
-    from models.account import Source
-
-    return list(session.exec(select(Source)).all())
 
 
 def _too_much(made: Stage) -> Iterator[str]:

@@ -30,7 +30,7 @@ from connectors.providers import Google
 from models.account import Account, Source, Walk, claim_source, due_sources, lease_owner
 from models.contact import add_company, add_contact
 from models.deal import add_deal
-from models.ledger import LedgerEntry
+from models.ledger import LedgerEntry, retry_unreadable
 from models.user import add_user
 from sandbox.mailbox import Mailbox
 from worker.context import Work
@@ -229,6 +229,15 @@ class Stage:
             for source in session.exec(select(Source).where(Source.kind != "directory")):
                 source.next_sync_at = min(source.next_sync_at or self.now, self.now)
                 session.add(source)
+
+    def ask_for_the_unreadable(self) -> int:
+        """A person asks for what was given up; how many items that were."""
+        with self.house.db.write() as session:
+            ids = [one or 0 for one in session.exec(select(Source.id))]
+            asked = retry_unreadable(session, ids, now=self.now)
+        if asked:
+            self.poll()
+        return asked
 
     def unfinished(self, since: datetime) -> list[Source]:
         """The sources that are not up to date: not looked at since then, failing, gone, owing or still walking."""

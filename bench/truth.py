@@ -65,7 +65,8 @@ def _behind(stage: Stage, source: Source) -> list[str]:
     state = json.loads(source.cursor)
     if source.kind == "mail":
         at = int(state["h"])
-        return [one.id for one in list(stage.box.messages.values()) if _counts(one) and _first_seen(stage, one) <= at]
+        there = [one for one in list(stage.box.messages.values()) if _counts(one) and not _hidden(one)]
+        return [one.id for one in there if _first_seen(stage, one) <= at]
     digits = str(state.get("sync", "")).removeprefix("CP").removesuffix("==")
     if state.get("page") or not digits.isdigit():
         return []

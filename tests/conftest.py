@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from alembic.script import ScriptDirectory
+from hypothesis import settings as hypothesis_settings
 from sqlalchemy import text
 
 import house as building
@@ -24,6 +25,10 @@ from models.keyring import Keyring
 from models.seed import seed
 from models.tables import metadata
 from tests import support
+
+hypothesis_settings.register_profile("ci", deadline=None, derandomize=True, database=None)
+hypothesis_settings.register_profile("nightly", deadline=None, max_examples=2_000)
+hypothesis_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
 @pytest.fixture(autouse=True)

@@ -113,8 +113,9 @@ def _wait(error: ConnectorError, failures: int) -> float:
 
 def _mark_account(session: Session, account: Account, error: ConnectorError, now: datetime, wait: float) -> None:
     if isinstance(error, TryLater):
-        if error.scope in ("account", "provider"):
-            account.throttled_until = now + timedelta(seconds=wait)
+        for other in _concerned(session, account, error.scope) if error.scope in ("account", "provider") else ():
+            other.throttled_until = now + timedelta(seconds=wait)
+            session.add(other)
     elif isinstance(error, Reconnect):
         known = account.refused == "reconnect"
         _refuse(account, "reconnect", error, now, None)
@@ -141,7 +142,7 @@ def _administrators(error: Reconnect) -> ConnectorError:
 
 
 def _concerned(session: Session, account: Account, scope: Scope) -> list[Account]:
-    """Whom an operator's fault stops: this account, and as far as it reaches those that are reached with the same client
+    """Whom a fault of the operator's or of the project's quota stops: this account, and as far as it reaches those that are reached with the same client
     or service account. One that waits for its person to reconnect still does."""
     same = session.exec(
         select(Account).where(

@@ -60,6 +60,7 @@ REASONS: dict[str, Callable[..., ConnectorError]] = {
         "daily_limit",
         "The project's daily Google limit is used up. The administrator may raise it in Google Cloud.",
         HOUR,
+        scope="provider",
     ),
     "domainPolicy": _refused(
         "domain_policy",
