@@ -73,32 +73,41 @@ class Index:
     def __init__(self, cues: Sequence[Cue]) -> None:
         self._cues = cues
         self._always = [number for number, cue in enumerate(cues) if not cue.literals]
-        self._found_by: dict[str, list[int]] = {}
+        cues_of: dict[str, list[int]] = {}
         for number, cue in enumerate(cues):
             for literal in cue.literals[0] if cue.literals else ():
-                self._found_by.setdefault(literal, []).append(number)
-        literals = {literal for cue in cues for group in cue.literals for literal in group}
-        self._short = [literal for literal in literals if len(literal) < 3]
-        long = sorted(literals.difference(self._short))
-        common = Counter(three for literal in long for three in _threes(literal))
-        self._by_three: dict[str, list[str]] = {}
-        for literal in long:
-            rarest = min(_threes(literal), key=common.__getitem__)
-            self._by_three.setdefault(rarest, []).append(literal)
+                cues_of.setdefault(literal, []).append(number)
+        common = Counter(three for literal in cues_of for three in _threes(literal))
+        self._short = [(literal, numbers) for literal, numbers in cues_of.items() if len(literal) < 3]
+        self._by_three: dict[str, list[tuple[str, list[int]]]] = {}
+        for literal, numbers in cues_of.items():
+            if len(literal) >= 3:
+                rarest = min(_threes(literal), key=common.__getitem__)
+                self._by_three.setdefault(rarest, []).append((literal, numbers))
         self._threes = frozenset(self._by_three)
 
     def candidates(self, text: str, threes: frozenset[str]) -> list[Cue]:
         """In the order of the file."""
-        there = {literal for literal in self._short if literal in text}
-        for three in self._threes & threes:
-            for literal in self._by_three[three]:
-                if literal in text:
-                    there.add(literal)
         found = set(self._always)
-        for literal in self._found_by.keys() & there:
-            found.update(self._found_by[literal])
-        cues = [self._cues[number] for number in sorted(found)]
-        return [cue for cue in cues if not any(map(there.isdisjoint, cue.literals[1:]))]
+        for literal, numbers in self._short:
+            if literal in text:
+                found.update(numbers)
+        for three in self._threes & threes:
+            for literal, numbers in self._by_three[three]:
+                if literal in text:
+                    found.update(numbers)
+        return [self._cues[number] for number in sorted(found) if _stands(self._cues[number].literals, text)]
+
+
+def _stands(groups: Sequence[frozenset[str]], text: str) -> bool:
+    """Whether a literal of each group but the first stands in a text."""
+    for group in groups[1:]:
+        for literal in group:
+            if literal in text:
+                break
+        else:
+            return False
+    return True
 
 
 def packed(folded: str) -> tuple[str, frozenset[str]]:
