@@ -17,6 +17,7 @@ from models.fields import digest, instant
 OUTCOMES = ("unopened", "logged", "held", "ignored", "internal", "owed", "unreadable", "gone")
 TO_OPEN = "to be opened"
 """Reason of an owed item whose headers were read, and which concerns a contact."""
+WROTE, WRITTEN = 1, 2
 STRIKES = 5
 """Failed attempts until an owed item is called unreadable."""
 
@@ -49,11 +50,13 @@ class LedgerEntry(SQLModel, table=True):
 
 
 class LedgerHash(SQLModel, table=True):
-    """A keyed hash of an address on an ignored item, so that it is found again when its owner becomes a contact."""
+    """A keyed hash of an address on an ignored item, so that it is found again when its owner becomes a contact. ``way``:
+    ``WROTE`` when a person wrote the mail from it, ``WRITTEN`` when the mailbox's owner wrote to it, else 0."""
 
     __tablename__ = "ledger_hash"  # pyright: ignore[reportAssignmentType]
     entry_id: int = Field(foreign_key="ledger_entry.id", primary_key=True, ondelete="CASCADE")
     hash: bytes = digest(primary_key=True, index=True)
+    way: int = 0
 
 
 def entries_for(session: Session, source_id: int, item_ids: Iterable[str]) -> dict[str, LedgerEntry]:
