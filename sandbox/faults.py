@@ -1,4 +1,7 @@
-"""Which request misbehaves, and how: a plan of rules over the presets of sandbox/presets.py (provider contract section 8)."""
+"""Which request misbehaves, and how: a plan of rules over the presets (provider contract section 8).
+
+Google's are in sandbox/presets.py, Microsoft's in sandbox/microsoft/presets.py.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,14 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
+from sandbox.microsoft.presets import MICROSOFT
 from sandbox.presets import PRESETS, Preset
 from sandbox.wire import Answer, Request
 
 if TYPE_CHECKING:
     from sandbox.world import World
+
+KNOWN = PRESETS | MICROSOFT
 
 
 @dataclass(eq=False)
@@ -56,9 +62,11 @@ class FaultPlan:
 
     def add(self, fault: str, **given: Any) -> Rule:
         """Plans a fault; see Rule for what can be given. Raises ValueError for an unknown fault or field."""
-        preset = PRESETS.get(fault)
+        preset = KNOWN.get(fault)
         if preset is None:
-            raise ValueError(f"There is no fault {fault}; known: {', '.join(sorted(PRESETS))}.")
+            raise ValueError(f"There is no fault {fault}; known: {', '.join(sorted(KNOWN))}.")
+        if fault in MICROSOFT and preset.variants and given.get("variant", "") not in ("", *preset.variants):
+            raise ValueError(f"{fault} has no variant {given['variant']}; known: {', '.join(preset.variants)}.")
         unknown = set(given) - {*Rule.__dataclass_fields__} | ({*given} & {"fault", "preset", "calls", "fired"})
         if unknown:
             raise ValueError(f"A fault has no {sorted(unknown)[0]}.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from sandbox.microsoft.forms import graph_error
@@ -67,8 +68,7 @@ class Meter:
         if answer.status == 429 and email:
             with self._lock:
                 self.refused[email] += 1
-                until = self.clock.now() + (int(wait) if wait.isdigit() else 0)
-                self._told[email] = max(self._told.get(email, 0.0), until)
+                self._told[email] = max(self._told.get(email, 0.0), self._until(wait))
 
     def clear(self) -> None:
         with self._lock:
@@ -76,6 +76,12 @@ class Meter:
                 counter.clear()
             self._spent.clear()
             self._told.clear()
+
+    def _until(self, wait: str) -> float:
+        """The moment that a Retry-After names: in so many seconds, or at a date."""
+        if wait.isdigit() or not wait:
+            return self.clock.now() + int(wait or 0)
+        return parsedate_to_datetime(wait).timestamp()
 
     def _refusal(self, message: str, wait: float) -> Answer:
         headers = {"Retry-After": str(max(1, int(wait + 0.999)))}
