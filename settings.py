@@ -52,7 +52,9 @@ class Settings(BaseSettings):
     secret_key_file: Path | None = Field(None, description="File with the same, one key a line.")
 
     # the web
-    base_url: str = Field("http://127.0.0.1:8321", description="What people type; links and callbacks are built on it.")
+    base_url: str = Field(
+        "", description="What people type; links and callbacks are built on it. Empty: http://127.0.0.1 and PORT."
+    )
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8321, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
     session_days: int = Field(14, ge=1, le=365, description="Days until a sign-in must be repeated.")
@@ -145,6 +147,13 @@ class Settings(BaseSettings):
         if parts.scheme not in ("http", "https") or parts.hostname not in LOOPBACK:
             raise ValueError("must be the provider's own address, or one on 127.0.0.1, localhost or [::1]")
         return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _found_on_its_port(cls, given: Any) -> Any:
+        if isinstance(given, dict) and not given.get("base_url"):
+            return given | {"base_url": f"http://127.0.0.1:{given.get('port') or 8321}"}
+        return given
 
     @field_validator("base_url")
     @classmethod

@@ -66,6 +66,8 @@ def _walk(deal: DealView, lines: Sequence[Line], now: datetime, signals: Mapping
                 _ours(story, line, said)
             elif line.direction == "inbound" and line.sender_known:
                 _theirs(deal, story, line, said)
+    if story.final is not None and deal.created_at is not None and story.final.at < deal.created_at:
+        story.final = None
     return story
 
 

@@ -109,6 +109,7 @@ def deal_view(session: Session, deal: Deal, stage: Stage, now: datetime) -> Deal
         patience_days=stage.patience_days,
         version=deal.version,
         stages=tuple((s.id or 0, s.meaning, s.position) for s in stages_of(session, deal.pipeline_id)),
+        created_at=deal.created_at,
     )
 
 

@@ -40,7 +40,8 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class DealView:
-    """A deal at the moment of judging. ``meaning`` is that of its stage; ``stages`` are (id, meaning, position)."""
+    """A deal at the moment of judging. ``meaning`` is that of its stage; ``stages`` are (id, meaning, position).
+    ``created_at``: what was decided before that was decided about something else (None: not known)."""
 
     id: int
     name: str
@@ -51,6 +52,7 @@ class DealView:
     patience_days: int
     version: int
     stages: tuple[tuple[int, str, int], ...] = ()
+    created_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,3 +130,16 @@ def test_won_is_never_more_than_a_suggestion(any_db: Database, keyring: Keyring)
     with any_db.read() as session:
         assert session.exec(select(Suggestion.meaning)).one() == "won" and count(session, Suggestion) == 1
         assert session.get_one(Deal, deal_id).stage_id == stage(session, "Proposal").id
+
+
+def test_a_yes_from_before_the_deal_began_is_no_yes_to_it(any_db: Database, keyring: Keyring) -> None:
+    """Mail of its people that reaches back before its creation is its own; what was agreed in it is not."""
+    deal_id = _cast(any_db, at=NOW - timedelta(days=5), stage="Proposal")
+    Desk(any_db, keyring).take(note(subject="Offer", text=YES, at=NOW - timedelta(days=20)))
+    think(any_db, deal_id, NOW)
+    with any_db.read() as session:
+        assert [row.meaning for row in session.exec(select(Suggestion)) if row.meaning == "won"] == []
+    Desk(any_db, keyring).take(note(subject="Offer", text=YES, at=NOW - timedelta(hours=1)))
+    think(any_db, deal_id, NOW)
+    with any_db.read() as session:
+        assert [row.meaning for row in session.exec(select(Suggestion)) if row.state == "open"] == ["won"]
