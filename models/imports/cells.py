@@ -74,13 +74,14 @@ _ADDRESS = re.compile(r"[^\s<>,;|()\[\]]+@[^\s<>,;|()\[\]]+")
 
 
 def text_of(cell: Cell) -> str:
-    """What people see in a cell, on one line's width: no control characters, whole numbers without a point."""
+    """What people see in a cell, on one line's width: no NUL, whole numbers without a point, and without the
+    apostrophe that keeps an export from being run as a formula."""
     if cell is None:
         return ""
     if isinstance(cell, float) and cell.is_integer():
         return str(int(cell))
-    text = str(cell)
-    return text.replace("\0", "").strip()
+    text = str(cell).replace("\0", "").strip()
+    return text[1:] if text[:1] == "'" and text[1:2] in ("=", "+", "-", "@") else text
 
 
 def read_date(cell: Cell, *, month_first: bool = False, from_1904: bool = False) -> datetime:
@@ -127,7 +128,7 @@ def read_amount(cell: Cell, *, mark: str = "") -> tuple[int, str]:
     if found is None:
         raise ValueError(f"{raw!r} is not an amount.")
     before, after = text[: found.start()].strip(), text[found.end() :].strip()
-    negative = before.endswith("-") or before.startswith(("-", "(")) or after == "-"
+    negative = before.endswith("-") or before.startswith(("-", "(")) or (after == "-" and found[0][-1].isdigit())
     currency, scale = _around([part for part in (before.strip("-( "), after.strip("-) ")) if part], raw)
     try:
         value = Decimal(_digits(found[0].rstrip(" '"), mark)) * Decimal(10) ** scale
@@ -163,6 +164,7 @@ def read_addresses(cell: Cell) -> tuple[list[str], list[str]]:
             good.append(address)
         elif not address:
             bad.append(part)
+    bad += [word for word in re.split(r"[\s,;|<>]+", _ADDRESS.sub(" ", text)) if "@" in word]
     if not good and not bad and text:
         bad.append(text)
     return good, bad
@@ -217,7 +219,7 @@ def _serial(days: float, from_1904: bool) -> datetime:
 def _moment(parts: dict[str, str], clock: tuple[str | None, ...], raw: str) -> datetime:
     month = int(parts["m"]) if parts["m"].isdigit() else _month(parts["m"])
     year = int(parts["y"])
-    if year < 100:
+    if len(parts["y"]) == 2:
         year += 2000 if year < 70 else 1900
     hour, minute, second, half, zone = clock
     hours = int(hour or 0)
@@ -225,7 +227,7 @@ def _moment(parts: dict[str, str], clock: tuple[str | None, ...], raw: str) -> d
         hours = hours % 12 + (12 if half.startswith("p") else 0)
     try:
         found = datetime(year, month, int(parts["d"]), hours, int(minute or 0), int(second or 0), tzinfo=UTC)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise ValueError(f"{raw!r} is not a date.") from None
     if zone and zone[0] in "+-":
         ahead = timedelta(hours=int(zone[1:3]), minutes=int(zone[-2:]))

@@ -331,9 +331,13 @@ class Deals:
 
     def _parts(self, chance: Chance, company_id: int | None, said: list[str]) -> list[int]:
         """The ids of the people in a deal: by address, made when new; by name only where one of the company's has it."""
-        single = chance.contacts[0] if len(chance.contacts) == len(chance.emails) == 1 else ""
-        found = [self._people.of_address(address, single, company_id) for address in chance.emails]
-        for name in [] if single else chance.contacts:
+        paired = len(chance.contacts) == len(chance.emails)
+        names = chance.contacts if paired else [""] * len(chance.emails)
+        found = [
+            self._people.of_address(address, name, company_id)
+            for address, name in zip(chance.emails, names, strict=True)
+        ]
+        for name in [] if paired else chance.contacts:
             named = self._people.named(name, company_id)
             if len(named) == 1:
                 found += named

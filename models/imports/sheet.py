@@ -6,7 +6,6 @@ fill the memory (a packed file that unpacks to far more).
 
 import codecs
 import csv
-import io
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -211,7 +210,7 @@ def _evenness(start: str, mark: str) -> float:
     if len(lines) > 1 and len(start) >= 65_536:
         lines.pop()
     try:
-        widths = [len(row) for row in csv.reader(io.StringIO("".join(lines)), delimiter=mark) if row]
+        widths = [len(row) for row in csv.reader(lines, delimiter=mark) if row]
     except csv.Error:
         return 0
     if not widths or max(widths) < 2:
