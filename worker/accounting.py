@@ -8,9 +8,9 @@ from typing import Any
 from sqlalchemy import delete
 from sqlmodel import Session, col, select
 
-from models.db import chunks, insert_new, table, upsert
+from models.db import chunks, table, upsert
 from models.ledger import LedgerEntry, LedgerHash
-from worker import rows
+from worker import discovery, rows
 from worker.case import Case, Logging
 
 
@@ -65,11 +65,13 @@ def _store_hashes(work: Logging, cases: Sequence[Case]) -> None:
             ).all()  # pyright: ignore[reportArgumentType]
         )
     digests = {form: work.hasher.digest(form) for found in forms.values() for form in found}
-    insert_new(
-        work.session,
-        LedgerHash,
-        [{"entry_id": ids[item_id], "hash": digests[form]} for item_id, found in forms.items() for form in found],
-    )
+    way = {case.item.item_id: discovery.ways(work, case) for case in cases if case.item.item_id in forms}
+    hashes = [
+        {"entry_id": ids[item_id], "hash": digests[form], "way": way[item_id].get(form, (0, ""))[0]}
+        for item_id, found in forms.items()
+        for form in found
+    ]
+    upsert(work.session, LedgerHash, hashes, ("entry_id", "hash"))
 
 
 def _forget_hashes(work: Logging, item_ids: Sequence[str]) -> None:

@@ -19,6 +19,7 @@ from worker.accounting import store_ledger
 from worker.announce import announce_cases
 from worker.case import Case, Logging
 from worker.copies import find_same
+from worker.discovery import discover
 from worker.standing import store_links
 
 
@@ -31,6 +32,7 @@ def settle(work: Logging, cases: Sequence[Case]) -> list[Case]:
     _store_copies(work, kept)
     store_links(work, kept)
     store_ledger(work, cases)
+    discover(work, cases)
     _touch_deals(work, kept)
     announce_cases(work, kept)
     return [case for case in kept if case.fresh]
