@@ -223,10 +223,10 @@ class Stage:
             won = claim_source(session, source_id, owner=owner, now=self.now, seconds=self.work.pace.lease)
             return (source_id, owner) if won else None
 
-    def poll(self) -> None:
-        """Every mailbox and calendar is due now, as when its provider rings."""
+    def poll(self, *, directory: bool = False) -> None:
+        """Every mailbox and calendar is due now, as when its provider rings; with ``directory`` what the account holds too."""
         with self.house.db.write() as session:
-            for source in session.exec(select(Source).where(Source.kind != "directory")):
+            for source in session.exec(select(Source).where(Source.kind != ("" if directory else "directory"))):
                 source.next_sync_at = min(source.next_sync_at or self.now, self.now)
                 session.add(source)
 

@@ -178,9 +178,9 @@ def _seen_again(work: Logging, again: Sequence[tuple[Message | Meeting, LedgerEn
         place: [i.item_id for i, entry in again if isinstance(i, Message) and entry and i.place == place]
         for place in ("spam", "trash")
     }
-    _set_state(work.session, work.source, present, "present", work.now)
+    set_state(work.session, work.source, present, "present", work.now)
     for place, ids in gone.items():
-        _set_state(work.session, work.source, ids, place, work.now)
+        set_state(work.session, work.source, ids, place, work.now)
     meetings.update_stored(work, [(item, entry) for item, entry in again if isinstance(item, Meeting)])
 
 
@@ -191,14 +191,14 @@ def _remove(
     ignored there until it is rescued."""
     for reason in ("deleted", "trash", "spam"):
         ids = [item.item_id for item in removed if item.reason == reason]
-        _set_state(session, source, [i for i in ids if i in known], reason, now)
+        set_state(session, source, [i for i in ids if i in known], reason, now)
         unread = [i for i in ids if i not in known or known[i].outcome in ("unopened", "owed", "unreadable")]
         outcome, why = ("gone", "deleted before it was read") if reason == "deleted" else ("ignored", reason)
         kept = [i for i in unread if reason != "deleted" or i in known]
         write_entries(session, [_entry(source, i, outcome, why, now, known.get(i), state=reason) for i in kept])
 
 
-def _set_state(session: Session, source: Source, item_ids: Sequence[str], state: str, now: datetime) -> None:
+def set_state(session: Session, source: Source, item_ids: Sequence[str], state: str, now: datetime) -> None:
     copies, ledger = table(Copy), table(LedgerEntry)
     for part in chunks(item_ids):
         session.connection().execute(
@@ -224,7 +224,7 @@ def _owe(
         entry = known.get(fault.item_id)
         settled = entry is not None and entry.outcome in ("logged", "held", "internal", "ignored")
         if settled and fault.gone:
-            _set_state(session, source, [fault.item_id], "deleted", now)
+            set_state(session, source, [fault.item_id], "deleted", now)
             continue
         if entry is not None and entry.outcome in ("logged", "held", "internal"):
             continue

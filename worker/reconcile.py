@@ -26,7 +26,7 @@ from models.fields import EPOCH
 from models.interaction import Interaction
 from models.ledger import LedgerEntry, entries_for
 from worker.context import Work
-from worker.intake import Holding, take
+from worker.intake import Holding, set_state, take
 
 READ_AT_ONCE = 100
 FEW = 20
@@ -41,6 +41,22 @@ def holes(session: Session, source_id: int, ids: Sequence[str]) -> list[str]:
     """The ids that the ledger lacks."""
     known = entries_for(session, source_id, ids)
     return [item_id for item_id in ids if item_id not in known]
+
+
+def welcome_back(session: Session, source: Source, ids: Sequence[str], now: datetime) -> None:
+    """What is listed among the mail although the ledger calls it trashed, spam or deleted was rescued while nobody was told:
+    it is there again, and what was never read in its time is owed."""
+    known = entries_for(session, source.id or 0, ids)
+    back = [entry for entry in known.values() if entry.state != "present"]
+    unread = [e for e in back if e.outcome == "gone" or (e.outcome == "ignored" and e.reason in ("trash", "spam"))]
+    set_state(session, source, [entry.item_id for entry in back], "present", now)
+    ledger = table(LedgerEntry)
+    for part in chunks(entry.id for entry in unread):
+        session.connection().execute(
+            update(ledger)
+            .where(ledger.c.id.in_(part))
+            .values(outcome="owed", reason="there again", attempts=0, next_try_at=now, updated_at=now)
+        )
 
 
 def stamp(session: Session, source_id: int, ids: Sequence[str], now: datetime) -> None:

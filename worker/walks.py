@@ -172,7 +172,7 @@ def _audit(work: Work, box: Mailbox, walk: Walk, holding: Holding) -> None:
     hits, now = box.listing(after=None, before=None, page=str(walk.state.get("page", ""))), work.now()
     ids = [hit.item_id for hit in hits.items]
     with work.db.write() as session:
-        _held_source(session, holding, now)
+        reconcile.welcome_back(session, _held_source(session, holding, now), ids, now)
         lost = reconcile.holes(session, holding.source_id, ids)
         list_items(session, holding.source_id, lost, priority=URGENT, reason="found by the audit", now=now)
         reconcile.stamp(session, holding.source_id, ids, now)
@@ -240,8 +240,9 @@ def _worth_a_look(outcome: str) -> bool:
 def _enter(work: Work, holding: Holding, hits: Hits, *, priority: int, reason: str) -> None:
     now = work.now()
     with work.db.write() as session:
-        _held_source(session, holding, now)
+        source = _held_source(session, holding, now)
         ids = [hit.item_id for hit in hits.items]
+        reconcile.welcome_back(session, source, ids, now)
         list_items(session, holding.source_id, ids, priority=priority, reason=reason, now=now)
 
 

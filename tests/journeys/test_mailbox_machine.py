@@ -17,10 +17,12 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+from sqlmodel import select
 
 from bench.plot import letter, meet
 from bench.stage import BUYER, COLLEAGUE, REP, STRANGER, Stage, Theatre
 from bench.truth import ahead_of_ledger, differences
+from models.account import Source
 from sandbox.almanac import Calendar
 from sandbox.series import Event, moment, read_moment
 from tests.journeys.brittle import Brittle, Crash
@@ -244,10 +246,15 @@ class Machine(RuleBasedStateMachine):
             stage.connect()
         stage.time.advance(1)
         began = stage.now
-        stage.poll()
+        stage.poll(directory=not self._knows_the_calendar())
         self._until_quiet(began)
         if stage.ask_for_the_unreadable():
             self._until_quiet(began)
+
+    def _knows_the_calendar(self) -> bool:
+        """Whether it was shared when the account's directory was last looked at, once a day."""
+        with self.stage.house.db.read() as session:
+            return session.exec(select(Source.id).where(Source.kind == "calendar")).first() is not None
 
     def _until_quiet(self, began: datetime) -> None:
         stage = self.stage

@@ -82,6 +82,28 @@ def test_what_came_with_an_old_date_while_the_cursor_expired_is_found_at_once(st
         assert session.exec(select(Walk.kind).where(col(Walk.done_at).is_(None))).all() == []
 
 
+def test_what_was_rescued_while_the_cursor_expired_is_among_the_mail_again(stage: Stage) -> None:
+    """A list names what is there; what the ledger called trashed or deleted stayed so although it was listed."""
+    until_quiet(stage)
+    trashed, spammed, deleted, unread = *stage.letters[:3], stage.box.deliver(plot.letter(stage))
+    stage.box.trash(trashed)
+    stage.box.spam(spammed)
+    stage.box.delete(deleted)
+    stage.box.trash(unread)
+    stage.poll()
+    until_quiet(stage)
+    assert differences(stage) == []
+    stage.box.untrash(trashed)
+    stage.box.label(spammed, ["INBOX"], ["SPAM"])
+    stage.box.undelete(deleted)
+    stage.box.untrash(unread)
+    stage.box.expire_history()
+    stage.time.advance(60)
+    stage.poll()
+    until_quiet(stage)
+    assert differences(stage) == []
+
+
 def test_a_cursor_that_is_refused_again_and_again_is_no_gap_after_gap(stage: Stage) -> None:
     """F18, the loop guard: one gap is recovered and told; then the refusal itself is told, and looked at every ten minutes."""
     until_quiet(stage)
