@@ -100,6 +100,7 @@ def open_house(*, check: bool = True, **overrides: Any) -> House:
     embedded = url.startswith("sqlite")
     keys = load_keys(chosen.secret("secret_key"), chosen.secret_key_file, chosen.data_dir, generate=embedded)
     house = House(chosen, Database(url), Keyring(keys), _providers(chosen))
+    house.db.keyring = house.keyring
     if check and embedded:
         house.migrate()
     elif check:

@@ -9,6 +9,7 @@ from sqlmodel import Field, Session, SQLModel, col, select
 
 from models.addresses import canonical, canonical_domain, domain_of, lineage, registrable, weak
 from models.db import chunks, insert_new
+from models.erasure import refuse_erased
 from models.errors import Conflict, Invalid, NotFound
 from models.fields import instant
 
@@ -30,8 +31,9 @@ class CompanyDomain(SQLModel, table=True):
 
 
 class Contact(SQLModel, table=True):
-    """A person at a customer."""
+    """A person at a customer. Ids are never used twice, because events and erasures name them."""
 
+    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012
     id: int | None = Field(default=None, primary_key=True)
     name: str = Field(default="", index=True)
     title: str = ""
@@ -155,8 +157,8 @@ def add_contact(
 
 
 def set_addresses(session: Session, contact: Contact, emails: Iterable[str]) -> list[str]:
-    """Make ``emails`` the contact's addresses, the first one the primary; the ones that are new. Raises Invalid,
-    Conflict."""
+    """Make ``emails`` the contact's addresses, the first one the primary; the ones that are new. Raises Invalid, Conflict
+    (another contact's, or of somebody who was erased)."""
     wanted = _addresses(emails)
     if not wanted:
         raise Invalid("A contact needs at least one e-mail address.", "emails")
@@ -165,6 +167,7 @@ def set_addresses(session: Session, contact: Contact, emails: Iterable[str]) -> 
         for row in session.exec(select(ContactAddress).where(ContactAddress.contact_id == contact.id)).all()
     }
     fresh = [address for address in wanted if address not in have]
+    refuse_erased(session, fresh)
     insert_new(
         session,
         ContactAddress,

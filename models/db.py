@@ -31,10 +31,12 @@ class Unreachable(Exception):
 
 
 class Database:
-    """A handle on one database. ``url`` is an SQLAlchemy URL of SQLite or Postgres (psycopg 3)."""
+    """A handle on one database. ``url`` is an SQLAlchemy URL of SQLite or Postgres (psycopg 3). ``keyring``: given to every
+    session (``session.info``), for the verbs that must recognise a keyed hash."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, keyring: Any = None) -> None:
         self.url = url
+        self.keyring = keyring
         self.is_sqlite = url.startswith("sqlite")
         if self.is_sqlite:
             _make_folder(url)
@@ -48,15 +50,20 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A session for looking. Nothing is committed."""
-        with Session(self.engine, expire_on_commit=False) as session:
+        with Session(self.engine, expire_on_commit=False, info=self._info) as session:
             yield session
 
     @contextmanager
     def write(self) -> Iterator[Session]:
         """One transaction: committed at the end, rolled back when the block raises."""
-        with Session(self.engine.execution_options(writing=True), expire_on_commit=False) as session:
+        engine = self.engine.execution_options(writing=True)
+        with Session(engine, expire_on_commit=False, info=self._info) as session:
             yield session
             session.commit()
+
+    @property
+    def _info(self) -> dict[Any, Any]:
+        return {"keyring": self.keyring}
 
     def finds(self, statement: Any) -> bool:
         """Whether a query finds anything at all; a look without the lock that ``write`` takes."""

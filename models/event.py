@@ -42,7 +42,8 @@ PLACING = 7_304_021
 
 class Event(SQLModel, table=True):
     """One thing that happened. ``uid`` is its public id, the same on every retry and in the feed; ``once`` is what makes
-    it happen once only (kind and subject), however often the cause is seen. ``user_id``: private to one person."""
+    it happen once only (kind and subject), however often the cause is seen. ``user_id``: private to one person.
+    ``interaction_id``: of an event about a mail or meeting, so that its words can be taken back."""
 
     id: int | None = Field(default=None, primary_key=True)
     uid: str = Field(unique=True)
@@ -51,6 +52,7 @@ class Event(SQLModel, table=True):
     at: datetime = instant()
     deal_id: int | None = Field(default=None, index=True)
     user_id: int | None = Field(default=None, index=True)
+    interaction_id: int | None = Field(default=None, index=True)
     payload: dict[str, Any] = json_dict()
     position: int | None = Field(default=None, unique=True)
 
@@ -72,6 +74,7 @@ def event_row(
         "at": now,
         "deal_id": deal_id,
         "user_id": user_id,
+        "interaction_id": payload.get("id") if kind.startswith(("interaction.", "meeting.")) else None,
         "payload": payload,
     }
 

@@ -10,10 +10,12 @@ from models.fields import instant, json_list
 
 
 class Thread(SQLModel, table=True):
-    """A conversation across mailboxes; when two turn out to be one, the older stays."""
+    """A conversation across mailboxes; when two turn out to be one, the older stays. ``visibility`` narrows what the accounts
+    allow, for all that is yet to come in it."""
 
     id: int | None = Field(default=None, primary_key=True)
     created_at: datetime = instant()
+    visibility: str = ""
 
 
 class ThreadKey(SQLModel, table=True):
@@ -29,11 +31,13 @@ class Interaction(SQLModel, table=True):
     """One e-mail or meeting. ``new_text`` is what the sender wrote this time, ``text`` all of it; both empty when only
     headers may be kept. ``parties``: [{role, address, name, response, contact_id, ours}]. ``visibility`` narrows what the
     accounts allow. ``held``: nobody but the mailbox's owner sees it until a deal is chosen. ``rematch_at``: to be decided
-    again then, because people or deals have changed."""
+    again then, because people or deals have changed. ``erased_at``: words of an erased person were taken out of it, and no
+    copy brings them back. Ids are never used twice, because events name them."""
 
     __table_args__ = (
         Index("ix_interaction_fingerprint", "fingerprint"),
         Index("ix_interaction_ends", "kind", "held_at", "ends_at"),
+        {"sqlite_autoincrement": True},
     )
     id: int | None = Field(default=None, primary_key=True)
     kind: str
@@ -61,6 +65,7 @@ class Interaction(SQLModel, table=True):
     held: bool = False
     rematch_at: datetime | None = instant(None, index=True)
     logged_at: datetime = instant()
+    erased_at: datetime | None = instant(None)
 
 
 class InteractionContact(SQLModel, table=True):

@@ -18,7 +18,8 @@ _passwords = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)  # O
 
 
 class User(SQLModel, table=True):
-    """A member of the team. Without a password they come in through an invitation link."""
+    """A member of the team. Without a password they come in through an invitation link. ``several_deals``: what becomes of
+    mail in their mailboxes that fits several deals (empty: as the team decided)."""
 
     id: int | None = Field(default=None, primary_key=True)
     email: str = Field(unique=True)
@@ -28,6 +29,7 @@ class User(SQLModel, table=True):
     invite_hash: str = Field(default="", index=True)
     created_at: datetime = instant()
     disabled_at: datetime | None = instant(None)
+    several_deals: str = ""
 
 
 class WebSession(SQLModel, table=True):

@@ -164,7 +164,7 @@ def keyring() -> Keyring:
 
 
 def _opened(url: str, keyring: Keyring) -> Iterator[Database]:
-    db = Database(url)
+    db = Database(url, keyring)
     with db.write() as session:
         seed(session, keyring)
     yield db

@@ -11,6 +11,7 @@ from typing import Any
 from sqlmodel import Session
 
 from models.db import Database
+from models.erasure import Erased
 from models.errors import Invalid, ModelError, NotFound
 from models.imports import columns
 from models.imports.deals import Chance, Deals, Owners, Stages, read_chance
@@ -114,11 +115,13 @@ def take_part(session: Session, keyring: Keyring, row: Import, *, now: datetime,
 
 
 def settle(session: Session, row: Import, taken: Taken, *, now: datetime) -> bool:
-    """Count what became of a part that is written in this same transaction; whether it was the last."""
+    """Count what became of a part that is written in this same transaction; whether it was the last. Then nothing of the
+    file is kept but what was said about single rows."""
     _count(session, row, taken)
     done = row.position >= row.total
     if done:
         row.state, row.finished_at, row.next_run_at = "done", now, None
+        row.samples, row.facts = [], {column: found | {"values": None} for column, found in row.facts.items()}
         forget_parts(session, row.id or 0)
     session.add(row)
     return done
@@ -163,7 +166,8 @@ def _take(session: Session, hands: "_Hands", one: Row, found: Any, taken: Taken,
         with session.begin_nested():
             outcome, said = hands.take(found)
     except (Fault, ModelError) as fault:
-        taken.say(one, str(fault), taken=False)
+        told = (one[0], []) if isinstance(fault, Erased) else one
+        taken.say(told, str(fault), taken=False)
         if hands.written != written:
             hands.look_again()
         return

@@ -49,6 +49,7 @@ def upgrade() -> None:
         sa.Column("at", models.fields.UtcDateTime(timezone=True), nullable=False),
         sa.Column("deal_id", sa.Integer(), nullable=True),
         sa.Column("user_id", sa.Integer(), nullable=True),
+        sa.Column("interaction_id", sa.Integer(), nullable=True),
         sa.Column("payload", sa.JSON(), nullable=False),
         sa.Column("position", sa.Integer(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
@@ -58,6 +59,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("event", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_event_deal_id"), ["deal_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_event_interaction_id"), ["interaction_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_event_kind"), ["kind"], unique=False)
         batch_op.create_index(batch_op.f("ix_event_user_id"), ["user_id"], unique=False)
 
@@ -89,8 +91,10 @@ def upgrade() -> None:
         sa.Column("held", sa.Boolean(), nullable=False),
         sa.Column("rematch_at", models.fields.UtcDateTime(timezone=True), nullable=True),
         sa.Column("logged_at", models.fields.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("erased_at", models.fields.UtcDateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("identity"),
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("interaction", schema=None) as batch_op:
         batch_op.create_index("ix_interaction_ends", ["kind", "held_at", "ends_at"], unique=False)
@@ -127,6 +131,7 @@ def upgrade() -> None:
         "thread",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("created_at", models.fields.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("visibility", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_table(
@@ -139,6 +144,7 @@ def upgrade() -> None:
         sa.Column("invite_hash", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("created_at", models.fields.UtcDateTime(timezone=True), nullable=False),
         sa.Column("disabled_at", models.fields.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("several_deals", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("email"),
     )
@@ -222,6 +228,7 @@ def upgrade() -> None:
             ["company.id"],
         ),
         sa.PrimaryKeyConstraint("id"),
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("contact", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_contact_company_id"), ["company_id"], unique=False)
@@ -834,11 +841,83 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_merge_gone_id"), ["gone_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_merge_kept_id"), ["kept_id"], unique=False)
 
+    op.create_table(
+        "erasure",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("contact_id", sa.Integer(), nullable=False),
+        sa.Column("user_id", sa.Integer(), nullable=True),
+        sa.Column("by", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("counts", sa.JSON(), nullable=False),
+        sa.Column("made_at", models.fields.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("lifted_at", models.fields.UtcDateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("erasure", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_erasure_contact_id"), ["contact_id"], unique=False)
+
+    op.create_table(
+        "erased_address",
+        sa.Column("hash", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("erasure_id", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["erasure_id"], ["erasure.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("hash"),
+    )
+    with op.batch_alter_table("erased_address", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_erased_address_erasure_id"), ["erasure_id"], unique=False)
+
+    op.create_table(
+        "simulation",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("user_id", sa.Integer(), nullable=True),
+        sa.Column("changes", sa.JSON(), nullable=False),
+        sa.Column("basis", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("since", models.fields.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("state", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("total", sa.Integer(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("place", sa.JSON(), nullable=False),
+        sa.Column("counts", sa.JSON(), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("error", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("made_at", models.fields.UtcDateTime(timezone=True), nullable=False),
+        sa.Column("finished_at", models.fields.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("applied_at", models.fields.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("next_run_at", models.fields.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("lease_owner", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("lease_until", models.fields.UtcDateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["user_id"], ["user.id"]),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("simulation", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_simulation_next_run_at"), ["next_run_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_simulation_user_id"), ["user_id"], unique=False)
+
+    op.create_table(
+        "simulated_move",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("simulation_id", sa.Integer(), nullable=False),
+        sa.Column("interaction_id", sa.Integer(), nullable=False),
+        sa.Column("kind", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("before", sa.JSON(), nullable=False),
+        sa.Column("after", sa.JSON(), nullable=False),
+        sa.Column("state", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.ForeignKeyConstraint(["interaction_id"], ["interaction.id"], ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["simulation_id"], ["simulation.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("simulation_id", "interaction_id"),
+    )
+    with op.batch_alter_table("simulated_move", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_simulated_move_interaction_id"), ["interaction_id"], unique=False)
+
     # ### end Alembic commands ###
 
 
 def downgrade() -> None:
     # ### commands auto generated by Alembic - please adjust! ###
+    op.drop_table("simulated_move")
+    op.drop_table("simulation")
+    op.drop_table("erased_address")
+    op.drop_table("erasure")
     with op.batch_alter_table("merge", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_merge_kept_id"))
         batch_op.drop_index(batch_op.f("ix_merge_gone_id"))
