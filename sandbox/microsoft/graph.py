@@ -113,6 +113,8 @@ class Graph:
             request.account = box.email if box else read[0].email
         if not request.operation:
             raise refuse(400, "BadRequest", f"Resource not found for the segment '{path.rpartition('/')[2]}'.")
+        if run is not None:
+            self.microsoft.meter.came(request.account)
         rule = self.world.faults.pick(request)
         if rule is not None:
             seen.fault = rule.fault
@@ -146,7 +148,6 @@ class Graph:
 
     def _counted(self, ask: Ask, run: Run, needs: tuple[str, ...]) -> Answer:
         meter, email = self.microsoft.meter, ask.mailbox.email
-        meter.came(email)
         inside = ask.request.part_of_batch
         if not inside and not meter.enter(email):
             return self._note(ask.request, meter.crowded())

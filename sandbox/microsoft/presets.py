@@ -2,7 +2,8 @@
 
 Faults of the wire (F28 to F30) are Google's presets with operation="graph.*" or "entra.token". Names with a letter are a
 number's other half, where one operation is not enough: F53M a walk that dies in its middle, F57M a master that is not there
-yet, F58R and F58X a subscription that cannot be renewed or ended unheard, F60M malformed mail.
+yet, F58R and F58X a subscription that cannot be renewed or ended unheard, F60M malformed mail. STS is any error of
+Entra's, its AADSTS number the variant.
 """
 
 from __future__ import annotations
@@ -223,7 +224,6 @@ def _any_aadsts(request: Request, rule: Rule, world: World) -> Answer:
 
 
 MICROSOFT: dict[str, Preset] = {
-    "AADSTS": Preset(TOKEN, _any_aadsts, variants=tuple(str(number) for number in AADSTS)),
     "F43": Preset(TOKEN, _entra(700082), times=None),
     "F44": Preset(TOKEN, _entra(50173, mfa=50076), times=None, variants=("mfa",)),
     "F45": Preset(f"{TOKEN}|entra.authorize", _f45, times=None, variants=("admin",)),
@@ -256,4 +256,5 @@ MICROSOFT: dict[str, Preset] = {
     "F58X": Preset("", act=silent_end),
     "F59": Preset("", act=forged_notices, variants=NOTICES),
     "F60M": Preset("", act=malformed_outlook_mail),
+    "STS": Preset(TOKEN, _any_aadsts, variants=tuple(str(number) for number in AADSTS)),
 }

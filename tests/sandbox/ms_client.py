@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 
@@ -35,7 +36,8 @@ class GraphClient:
         if prefer:
             headers["Prefer"] = ", ".join(filter(None, (headers.get("Prefer"), prefer)))
         asked = {_NAMES.get(name, name): value for name, value in query.items()}
-        return self.http.request(method, url, headers=headers, params=asked or None, json=json)
+        url += ("&" if "?" in url else "?") * bool(asked) + urlencode(asked)
+        return self.http.request(method, url, headers=headers, json=json)
 
     def get(self, path: str, **more: Any) -> dict[str, Any]:
         answer = self.ask(path, **more)

@@ -46,7 +46,7 @@ def named(schema: str, value: Any) -> list[str]:
 
 def _value(schema: dict[str, Any], value: Any, path: str) -> Iterator[str]:
     if isinstance(value, dict) and "@odata.type" in value:
-        schema = {"$ref": "#/components/schemas/" + str(value["@odata.type"]).removeprefix("#")}
+        schema = {"$ref": "#/components/schemas/" + _type_name(value["@odata.type"])}
         if schema["$ref"].rpartition("/")[2] not in document()["components"]["schemas"]:
             yield f"{path}: no type {value['@odata.type']}"
             return
@@ -59,6 +59,13 @@ def _value(schema: dict[str, Any], value: Any, path: str) -> Iterator[str]:
             yield f"{path} is null"
         return
     yield from _plain(rest, value, path)
+
+
+def _type_name(odata: str) -> str:
+    """Notices write #Microsoft.Graph.Message where everything else writes #microsoft.graph.message."""
+    name = odata.removeprefix("#")
+    last = name.rpartition(".")[2]
+    return f"microsoft.graph.{last[0].lower()}{last[1:]}" if name.startswith("Microsoft.Graph.") else name
 
 
 def _flat(schema: dict[str, Any]) -> tuple[dict[str, Any] | None, dict[str, Any]]:

@@ -192,7 +192,7 @@ def test_msal_tells_a_revoked_grant_from_a_second_factor(world: World, login: Lo
         ("F44", "mfa", "interaction_required", "basic_action"),
         ("F45", "", "invalid_grant", "consent_required"),
         ("F46", "", "invalid_client", ""),
-        ("AADSTS", "50105", "invalid_grant", ""),
+        ("STS", "50105", "invalid_grant", ""),
     ):
         world.faults.clear()
         world.faults.add(fault, variant=variant)
