@@ -5,6 +5,7 @@ from datetime import datetime
 from sqlmodel import Session, col, select
 
 from models.addresses import canonical, canonical_domain
+from models.discovery import drop_strangers
 from models.errors import Conflict, Invalid
 from models.interaction import Block
 
@@ -12,7 +13,8 @@ KINDS = ("address", "domain", "label")
 
 
 def add_block(session: Session, *, kind: str, value: str, user_id: int | None, now: datetime) -> Block:
-    """Block an address, a domain or a label; ``user_id`` None for the whole team. Raises Invalid, Conflict."""
+    """Block an address, a domain or a label; ``user_id`` None for the whole team; who is named is
+    no longer offered as a contact. Raises Invalid, Conflict."""
     if kind not in KINDS:
         raise Invalid(f"A block is one of {', '.join(KINDS)}.", "kind")
     clean = {"address": canonical, "domain": canonical_domain}.get(kind, _label)(value)
@@ -21,6 +23,8 @@ def add_block(session: Session, *, kind: str, value: str, user_id: int | None, n
     owner = col(Block.user_id).is_(None) if user_id is None else Block.user_id == user_id
     if session.exec(select(Block).where(Block.kind == kind, Block.value == clean, owner)).first():
         raise Conflict(f"{clean} is blocked already.")
+    if kind != "label":
+        drop_strangers(session, user_id, clean)
     block = Block(kind=kind, value=clean, user_id=user_id, made_at=now)
     session.add(block)
     session.flush()

@@ -126,7 +126,7 @@ def offers(session: Session, user_id: int, *, now: datetime) -> list[Discovery]:
         )
         .limit(MOST)
     ).all()
-    return _still_strangers(session, user_id, rows)
+    return still_strangers(session, user_id, rows)
 
 
 def count_offers(session: Session, user_id: int, *, now: datetime) -> int:
@@ -199,8 +199,8 @@ def shown_name(row: Discovery) -> str:
     return row.name or likely_name(row.address) or row.address
 
 
-def _still_strangers(session: Session, user_id: int, rows: Sequence[Discovery]) -> list[Discovery]:
-    """Without those who have become colleagues or were blocked since."""
+def still_strangers(session: Session, user_id: int, rows: Sequence[Discovery]) -> list[Discovery]:
+    """The rows without those who have become colleagues or were blocked since."""
     ours = load_ours(session, team_settings(session))
     blocked, _ = blocked_values(session, user_id)
     return [row for row in rows if not ours.has(row.address) and not is_blocked(row.address, blocked)]

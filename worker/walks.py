@@ -1,6 +1,7 @@
 """The ways through a mailbox besides what is new, each resumable from its row.
 
 Order of steps, each a page: items owed and due; ``people`` (search for known people and companies, open what is found);
+``sent`` (with an empty address book: the headers of the newest sent mail name the people who matter);
 ``gap`` (re-list what an expired cursor may have hidden); ``sweep`` (enter every id in the ledger); then the headers of
 what is listed and inside the window, newest first. The ledger itself is the queue of unopened items.
 """
@@ -18,7 +19,7 @@ from connectors.errors import TryLater
 from connectors.items import Item, Listed, Message, Unreadable
 from models.account import Account, Source, Walk, keep_lease
 from models.addresses import domain_of, registrable
-from models.contact import known_people
+from models.contact import Contact, known_people
 from models.event import announce, event_row
 from models.ledger import TO_OPEN, LedgerEntry, due_owed, entries_for, list_items, next_unopened
 from worker import reconcile
@@ -29,6 +30,9 @@ OPEN_AT_ONCE = 100
 """Messages opened between two transactions: about the work of half a minute at Gmail's rate, well inside a lease. Each
 transaction reads the address book anew, which fewer and larger ones make cheap."""
 HEADERS_AT_ONCE = 100
+SENT_AT_ONCE, MOST_SENT = 50, 300
+"""Sent mail whose headers name people to offer: so many between two transactions, so that the first are there within
+seconds, and so many in all."""
 OVERLAP = timedelta(days=3)
 MONTH = timedelta(days=30.44)
 LOOP_GUARD = timedelta(minutes=10)
@@ -46,6 +50,8 @@ def begin(work: Work, box: Mailbox, source: Source, holding: Holding) -> None:
         row.cursor, row.cursor_at, row.estimate = cursor, now, estimate
         session.add(row)
         session.add(Walk(source_id=row.id or 0, kind="people", state={"terms": search_terms(session)}, created_at=now))
+        if session.exec(select(Contact.id).limit(1)).first() is None:
+            session.add(Walk(source_id=row.id or 0, kind="sent", created_at=now))
         since = now - work.pace.backfill_months * MONTH
         session.add(Walk(source_id=row.id or 0, kind="sweep", state={"since": since.isoformat()}, created_at=now))
 
@@ -136,6 +142,22 @@ def _people(work: Work, box: Mailbox, walk: Walk, holding: Holding) -> None:
     _advance(work, walk, holding, state, seen=len(hits.items))
 
 
+def _sent(work: Work, box: Mailbox, walk: Walk, holding: Holding) -> None:
+    """Some headers of one page of what the owner sent, newest first."""
+    start, page = int(walk.state.get("at", 0)), str(walk.state.get("page", ""))
+    hits = box.sent(page=page)
+    part = hits.items[start : start + min(SENT_AT_ONCE, MOST_SENT - walk.seen)]
+    fresh = _unsettled(work, holding.source_id, part)
+    if fresh:
+        _read(work, box, holding, [hit.item_id for hit in fresh])
+    rest = len(hits.items) > start + len(part)
+    if walk.seen + len(part) >= MOST_SENT or not (rest or hits.next):
+        _finish(work, walk, holding)
+    else:
+        place = {"at": start + len(part)} if rest else {"at": 0, "page": hits.next}
+        _advance(work, walk, holding, walk.state | place, seen=len(part))
+
+
 def _sweep(work: Work, box: Mailbox, walk: Walk, holding: Holding) -> None:
     """One page of ids, those inside the window first."""
     since, page = datetime.fromisoformat(walk.state["since"]), str(walk.state.get("page", ""))
@@ -183,7 +205,7 @@ def _audit(work: Work, box: Mailbox, walk: Walk, holding: Holding) -> None:
     _advance(work, walk, holding, state, seen=len(ids))
 
 
-WALKS = {"people": _people, "sweep": _sweep, "gap": _gap, "audit": _audit}
+WALKS = {"people": _people, "sent": _sent, "sweep": _sweep, "gap": _gap, "audit": _audit}
 
 
 def _read(work: Work, box: Mailbox, holding: Holding, ids: Sequence[str]) -> None:
@@ -267,7 +289,7 @@ def _finish(work: Work, walk: Walk, holding: Holding) -> None:
 
 
 def _next_walk(session: Session, source_id: int) -> Walk | None:
-    order = {"people": 0, "gap": 1, "sweep": 2, "audit": 3}
+    order = {"people": 0, "sent": 1, "gap": 2, "sweep": 3, "audit": 4}
     found = session.exec(
         select(Walk)
         .where(Walk.source_id == source_id, col(Walk.done_at).is_(None), col(Walk.kind).in_(WALKS))
