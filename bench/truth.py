@@ -59,12 +59,14 @@ def ahead_of_ledger(stage: Stage) -> list[str]:
 
 
 def _behind(stage: Stage, source: Source) -> list[str]:
-    """The ids that a cursor says are behind it."""
+    """The ids that a cursor says are behind it; one that has expired says nothing."""
     import json
 
     state = json.loads(source.cursor)
     if source.kind == "mail":
         at = int(state["h"])
+        if at < stage.box.forgotten:
+            return []
         there = [one for one in list(stage.box.messages.values()) if _counts(one) and not _hidden(one)]
         return [one.id for one in there if _first_seen(stage, one) <= at]
     digits = str(state.get("sync", "")).removeprefix("CP").removesuffix("==")
@@ -79,9 +81,10 @@ def _behind(stage: Stage, source: Source) -> list[str]:
 
 
 def _first_seen(stage: Stage, stored: Stored) -> int:
-    """The history id with which a message came into sight (0: it was there before any)."""
-    added = [one.id for one in stage.box.changes if one.message == stored.id and one.kind == "messageAdded"]
-    return added[-1] if added else 0
+    """The history id with which a message came into sight, rescued from trash or spam maybe (0: it was there before any)."""
+    told = [one for one in stage.box.changes if one.message == stored.id]
+    seen = [one.id for one in told if one.kind == "messageAdded" or {"TRASH", "SPAM"} & set(one.labels)]
+    return seen[-1] if seen else 0
 
 
 def _listed(event: Event, stage: Stage) -> bool:

@@ -126,9 +126,8 @@ class Google:
         config = self.config
         if self._project is None:
             self._project = self._throttle("google:project", int(config.project_units_per_minute * config.budget_share))
-        allowed = max(60, int(config.units_per_minute * config.budget_share))
-        reserve = min(config.budget_reserve, allowed // 4)
-        return self._throttle(f"google:account:{account_id}", allowed, reserve=reserve, parent=self._project)
+        name = f"google:account:{account_id}"
+        return self._throttle(name, config.allowance, reserve=config.reserve, parent=self._project)
 
     def _throttle(self, name: str, units: int, **options: Any) -> Throttle:
         window = self.windows(name) if self.windows else None

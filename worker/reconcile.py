@@ -141,7 +141,8 @@ def count_page(session: Session, source_id: int, items: Sequence[Item]) -> int:
 
 
 def settle_calendar(work: Work, holding: Holding, since: datetime, found: int) -> None:
-    """After a calendar was listed afresh: what is still to come and was not listed is taken off this calendar."""
+    """After a calendar was listed afresh: what is still to come and was not listed is taken off this calendar, as long as
+    the list has not shrunk: a series that was moved leaves as many occurrences as it brings (``found``)."""
     now = work.now()
     with work.db.read() as session:
         coming = select(LedgerEntry.item_id).join(Interaction, col(Interaction.id) == LedgerEntry.interaction_id)
@@ -152,7 +153,7 @@ def settle_calendar(work: Work, holding: Holding, since: datetime, found: int) -
                 col(Interaction.occurred_at) > now,
             )
         ).all()
-        believed = believable(session, holding.source_id, len(gone))
+        believed = believable(session, holding.source_id, len(gone) - found)
     lost = [Meeting(key, "", EPOCH, EPOCH, EPOCH, "cancelled", sparse=True) for key in gone] if believed else []
     if lost:
         take(work.db, work.keyring, holding, lost, now=now)

@@ -58,12 +58,20 @@ class GoogleConfig:
     def costs(self) -> dict[str, int]:
         return COSTS[self.cost_profile]
 
+    @property
+    def allowance(self) -> int:
+        """Units a minute that we spend on one mailbox."""
+        return max(60, int(self.units_per_minute * self.budget_share))
+
+    @property
+    def reserve(self) -> int:
+        """How many of them are kept for what is urgent."""
+        return min(self.budget_reserve, self.allowance // 4)
+
     def parts_at_once(self, units: int) -> int:
         """How many calls of so many units one batch may hold: at most half of what a minute leaves beside the reserve, or
         a batch would wait for a window that never empties, since every look at a mailbox costs some units too."""
-        allowed = max(60, int(self.units_per_minute * self.budget_share))
-        free = allowed - min(self.budget_reserve, allowed // 4)
-        return max(1, min(self.batch_size, free // 2 // units))
+        return max(1, min(self.batch_size, (self.allowance - self.reserve) // 2 // units))
 
     @property
     def gmail_root(self) -> str:

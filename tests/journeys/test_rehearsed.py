@@ -15,6 +15,7 @@ from models.account import Source, Walk
 from models.event import Event
 from models.health import account_health
 from models.ledger import LedgerEntry
+from sandbox.series import moment
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +125,24 @@ def test_a_cursor_that_is_refused_again_and_again_is_no_gap_after_gap(stage: Sta
     stage.poll()
     until_quiet(stage)
     assert differences(stage) == []
+
+
+def test_a_long_series_that_moved_while_the_token_expired_is_not_there_twice(stage: Stage) -> None:
+    """Thirty occurrences that were not listed any more looked like a list that had shrunk, although as many had come."""
+    almanac, day = stage.world.almanac, stage.now.replace(hour=9, minute=0, second=0) + timedelta(days=1)
+    series = plot.meet(stage, "Standup", day, recurrence=["RRULE:FREQ=DAILY;COUNT=30"])
+    until_quiet(stage)
+    later = day + timedelta(hours=2)
+    times = {"start": moment(later), "end": moment(later + timedelta(hours=1))}
+    almanac.change(almanac.calendar(REP), series, **times)
+    almanac.expire_tokens()
+    stage.time.advance(60)
+    stage.poll()
+    until_quiet(stage)
+    assert differences(stage) == []
+    with stage.house.db.read() as session:
+        facts = session.exec(select(Source.facts).where(Source.kind == "calendar")).one()
+        assert (facts["found"], facts["vanished"], facts["shrunken"]) == (30, 30, "")
 
 
 def test_an_account_without_a_mailbox_has_its_calendar_read(stage: Stage) -> None:
