@@ -1,9 +1,11 @@
-"""A pretend Google over real HTTP: mailboxes, calendars, sign-in, quotas and faults. It imports no other room.
+"""A pretend Google and Microsoft over real HTTP: mailboxes, calendars, sign-in, quotas, faults. It imports no other room.
 
 world = World()
 world.mailbox("rae@acme.example").deliver(raw)
 with serve(world) as server:
     ... DEALTRAIL_GOOGLE_API_ROOT = server.google_api_root ...
+
+Microsoft's side is in sandbox/microsoft, as world.outlook(...) and world.microsoft.
 """
 
 from sandbox.clock import Clock

@@ -1,7 +1,8 @@
-"""`python -m sandbox`: the pretend Google in a process of its own.
+"""`python -m sandbox`: the pretend Google and Microsoft in a process of its own.
 
 The first line on standard output is JSON: {"api_root", "oauth_root", "accounts": [{"email", "refresh_token", "name"}]},
 and with --mail also {"mails", "malformed"}: how many were loaded, and how many of these are malformed.
+Microsoft's side is at api_root/graph/v1.0 and api_root/entra; its accounts are made through /_sandbox/microsoft/user.
 """
 
 from __future__ import annotations
@@ -58,7 +59,9 @@ def main(given: list[str] | None = None) -> int:
 
 
 def _options(given: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m sandbox", description="A pretend Google on this machine.")
+    parser = argparse.ArgumentParser(
+        prog="python -m sandbox", description="A pretend Google and Microsoft on this machine."
+    )
     parser.add_argument("--port", type=int, default=8330, help="0 picks a free one")
     parser.add_argument("--team", choices=["demo"], help="fill it with the invented team")
     parser.add_argument("--seed", type=int, default=7)

@@ -7,13 +7,15 @@ from typing import Any
 
 from sandbox.bulk import fill
 from sandbox.delegation import ROBOT
+from sandbox.microsoft.control import VERBS as MICROSOFT_VERBS
 from sandbox.oauth import DEAD
 from sandbox.wire import Answer, Request, bad_request, not_found
 from sandbox.world import World
 
 
 def control(world: World, request: Request) -> Answer:
-    """GET crm, accounts, stats, faults, posted; DELETE stats, faults; POST the others of the table below."""
+    """GET crm, accounts, stats, faults, posted; DELETE stats, faults; POST the others of the table below,
+    and below microsoft/ those of sandbox/microsoft/control.py."""
     name = request.path.removeprefix("/_sandbox/").strip("/")
     verb = _VERBS.get((request.method, name))
     if verb is None:
@@ -193,4 +195,5 @@ _VERBS = {
     ("POST", "forget_access"): _forget_access,
     ("POST", "user"): _user,
     ("POST", "robot"): _robot,
+    **MICROSOFT_VERBS,
 }
