@@ -19,6 +19,7 @@ from sandbox.microsoft.calendar_api import CalendarApi
 from sandbox.microsoft.directory_api import DirectoryApi, find_user
 from sandbox.microsoft.forms import GRAPH, dumped, guid, refuse
 from sandbox.microsoft.mail_api import MailApi, as_answer
+from sandbox.microsoft.mail_delta import MailDelta
 from sandbox.quota import Seen
 from sandbox.wire import Answer, Refusal, Request
 
@@ -31,21 +32,21 @@ NO_TOKEN = "Access token has expired or is not yet valid."
 _MAIL, _BASIC = ("Mail.Read", "Mail.ReadWrite"), ("Mail.Read", "Mail.ReadWrite", "Mail.ReadBasic", "Mail.ReadBasic.All")
 _EVENTS = ("Calendars.Read", "Calendars.ReadWrite", "Calendars.ReadBasic")
 _SETTINGS = ("MailboxSettings.Read", "MailboxSettings.ReadWrite")
-_MAILS, _CALENDARS, _DIRECTORY = MailApi(), CalendarApi(), DirectoryApi()
+_MAILS, _DELTAS, _CALENDARS, _DIRECTORY = MailApi(), MailDelta(), CalendarApi(), DirectoryApi()
 Run = Callable[[Ask], Any]
 _F, _M, _C, _E = "{folder}", "{message}", "{calendar}", "{event}"
 _TABLE: list[tuple[str, str, str, Run, tuple[str, ...]]] = [
     ("GET", "", "graph.user.get", _DIRECTORY.get_user, ()),
     ("GET", "mailboxSettings", "graph.mailboxSettings.get", _DIRECTORY.mailbox_settings, _SETTINGS),
     ("GET", "mailFolders", "graph.mailFolders.list", _MAILS.list_folders, _BASIC),
-    ("GET", "mailFolders/delta", "graph.mailFolders.delta", _MAILS.folders_delta, _BASIC),
+    ("GET", "mailFolders/delta", "graph.mailFolders.delta", _DELTAS.folders_delta, _BASIC),
     ("GET", f"mailFolders/{_F}", "graph.mailFolders.get", _MAILS.get_folder, _BASIC),
     ("GET", f"mailFolders/{_F}/childFolders", "graph.childFolders.list", _MAILS.list_folders, _BASIC),
     ("GET", f"mailFolders/{_F}/messages", "graph.messages.list", _MAILS.list_messages, _BASIC),
-    ("GET", f"mailFolders/{_F}/messages/delta", "graph.messages.delta", _MAILS.messages_delta, _BASIC),
+    ("GET", f"mailFolders/{_F}/messages/delta", "graph.messages.delta", _DELTAS.messages_delta, _BASIC),
     ("GET", f"mailFolders/{_F}/messages/{_M}", "graph.messages.get", _MAILS.get_message, _BASIC),
     ("GET", "messages", "graph.messages.list", _MAILS.list_messages, _BASIC),
-    ("GET", "messages/delta", "graph.messages.deltaAll", _MAILS.all_delta, _BASIC),
+    ("GET", "messages/delta", "graph.messages.deltaAll", _DELTAS.all_delta, _BASIC),
     ("GET", f"messages/{_M}", "graph.messages.get", _MAILS.get_message, _BASIC),
     ("GET", f"messages/{_M}/$value", "graph.messages.mime", _MAILS.get_mime, _MAIL),
     ("GET", f"messages/{_M}/attachments", "graph.attachments.list", _MAILS.list_attachments, _MAIL),
@@ -73,6 +74,16 @@ def _pattern(path: str) -> re.Pattern[str]:
 
 
 _ROUTES = [(method, _pattern(path), name, run, needs) for method, path, name, run, needs in _TABLE]
+_EVERYWHERE = ("$select", "$top", "$skip", "$skiptoken")
+_VIEWS = ("graph.calendarView.list", "graph.events.list")
+_OPTIONS: dict[str, tuple[str, ...]] = {
+    "$filter": ("graph.messages.list", "graph.mailFolders.list", "graph.childFolders.list", *_VIEWS),
+    "$orderby": ("graph.messages.list", *_VIEWS),
+    "$search": ("graph.messages.list",),
+    "$count": ("graph.messages.list",),
+    "$expand": ("graph.messages.get", "graph.events.get"),
+}
+"""Which operations know an option that not all know."""
 _SUBSCRIPTION = re.compile(r"/subscriptions(?:/(?P<id>[^/]+)(?P<again>/reauthorize)?)?\Z")
 OPERATIONS = tuple(dict.fromkeys(name for _, _, name, _, _ in _TABLE)) + (
     *("graph.users.list", "graph.batch", "graph.subscriptions.create", "graph.subscriptions.list"),
@@ -167,6 +178,7 @@ class Graph:
         if ask.mailbox.blocked and not ask.grant.email:
             raise refuse(403, "ErrorAccessDenied", RAOP)
         ask.may(*needs)
+        _check_options(ask)
         answer = as_answer(run(ask))
         applied = _applied(ask)
         return Answer(answer.status, answer.body, answer.headers | applied, answer.wire, answer.seconds)
@@ -190,6 +202,16 @@ class Graph:
     def _note(self, request: Request, answer: Answer) -> Answer:
         self.microsoft.meter.went(request.account, answer)
         return answer
+
+
+def _check_options(ask: Ask) -> None:
+    """An option that an operation does not know is refused here, rather than passed over. Deltas refuse their own."""
+    operation = ask.request.operation
+    if operation.endswith(".delta"):
+        return
+    for name in ask.request.query:
+        if name.startswith("$") and operation not in _OPTIONS.get(name, ()) and name not in _EVERYWHERE:
+            raise refuse(400, "BadRequest", f"The query parameter '{name}' is not supported here.")
 
 
 def _route(request: Request) -> tuple[str, Run | None, tuple[str, ...], dict[str, str]]:

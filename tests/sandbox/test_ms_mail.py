@@ -121,6 +121,9 @@ def test_folders_are_a_tree_in_the_language_of_the_mailbox(world: World, graph_f
     every = graph.items("/me/mailFolders?includeHiddenFolders=true&$top=5")
     assert "Einstellungen für QuickSteps" in {one["displayName"] for one in every}
     assert graph.get("/me/mailFolders/inbox")["id"] == top["Posteingang"]["id"]
+    named = graph.items("/me/mailFolders", filter="displayName eq 'Posteingang'", select="displayName")
+    assert named == [{"id": top["Posteingang"]["id"], "displayName": "Posteingang"}]
+    assert graph.error("/me/mailFolders", expand="childFolders") == (400, "BadRequest")
     assert graph.error("/me/mailFolders/nowhere") == (404, "ErrorItemNotFound")
 
 
