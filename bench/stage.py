@@ -21,7 +21,7 @@ from typing import Any
 from unittest.mock import patch
 
 import google.auth._exponential_backoff as google_backoff
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, or_, select
 
 import house as building
 import sandbox
@@ -241,8 +241,9 @@ class Stage:
 
     def unfinished(self, since: datetime) -> list[Source]:
         """The sources that are not up to date: not looked at since then, failing, gone, owing or still walking."""
+        open_debt = or_(LedgerEntry.outcome == "owed", col(LedgerEntry.next_try_at).is_not(None))
         with self.house.db.read() as session:
-            owing = set(session.exec(select(LedgerEntry.source_id).where(LedgerEntry.outcome == "owed")).all())
+            owing = set(session.exec(select(LedgerEntry.source_id).where(open_debt)).all())
             walking = set(session.exec(select(Walk.source_id).where(col(Walk.done_at).is_(None))).all())
             sources = session.exec(select(Source).where(col(Source.selected))).all()
             return [one for one in sources if _waits(one, since) or one.id in owing | walking]

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from sqlalchemy import Index, update
-from sqlmodel import Field, Session, SQLModel, UniqueConstraint, col, func, or_, select
+from sqlmodel import Field, Session, SQLModel, UniqueConstraint, and_, col, func, or_, select
 
 from models.db import chunks, insert_new, table
 from models.fields import digest, instant
@@ -18,6 +18,7 @@ OUTCOMES = ("unopened", "logged", "held", "ignored", "internal", "owed", "unread
 TO_OPEN = "to be opened"
 """Reason of an owed item whose headers were read, and which concerns a contact."""
 WROTE, WRITTEN = 1, 2
+SETTLED = ("logged", "held", "ignored", "internal")
 STRIKES = 5
 """Failed attempts until an owed item is called unreadable."""
 
@@ -104,15 +105,13 @@ def next_unopened(session: Session, source_id: int, limit: int) -> list[str]:
 
 
 def due_owed(session: Session, source_id: int, *, now: datetime, limit: int) -> list[str]:
-    """Owed items whose next try has come."""
+    """Owed items whose next try has come, and settled ones of which the provider said that they do not exist."""
+    never_tried = and_(LedgerEntry.outcome == "owed", col(LedgerEntry.next_try_at).is_(None))
+    again = and_(col(LedgerEntry.outcome).in_(("owed", *SETTLED)), col(LedgerEntry.next_try_at) <= now)
     return list(
         session.exec(
             select(LedgerEntry.item_id)
-            .where(
-                LedgerEntry.source_id == source_id,
-                LedgerEntry.outcome == "owed",
-                or_(col(LedgerEntry.next_try_at).is_(None), col(LedgerEntry.next_try_at) <= now),
-            )
+            .where(LedgerEntry.source_id == source_id, or_(never_tried, again))
             .order_by(col(LedgerEntry.id))
             .limit(limit)
         ).all()

@@ -181,6 +181,7 @@ def _seen_again(work: Logging, again: Sequence[tuple[Message | Meeting, LedgerEn
     set_state(work.session, work.source, present, "present", work.now)
     for place, ids in gone.items():
         set_state(work.session, work.source, ids, place, work.now)
+    trust(work.session, work.source, [item_id for ids in (present, *gone.values()) for item_id in ids])
     meetings.update_stored(work, [(item, entry) for item, entry in again if isinstance(item, Meeting)])
 
 
@@ -223,8 +224,8 @@ def _owe(
     for fault in faults:
         entry = known.get(fault.item_id)
         settled = entry is not None and entry.outcome in ("logged", "held", "internal", "ignored")
-        if settled and fault.gone:
-            set_state(session, source, [fault.item_id], "deleted", now)
+        if entry is not None and settled and fault.gone:
+            _doubt(session, source, entry, now)
             continue
         if entry is not None and entry.outcome in ("logged", "held", "internal"):
             continue
@@ -239,6 +240,33 @@ def _owe(
             row["next_try_at"] = now + timedelta(seconds=5)
         entries.append(row)
     write_entries(session, entries)
+
+
+def _doubt(session: Session, source: Source, entry: LedgerEntry, now: datetime) -> None:
+    """What is settled and said not to exist may only be out of sight for a moment: it is asked for again, and called
+    deleted when it is still not there (provider-contract 1.3, 8.3)."""
+    attempts = entry.attempts + 1
+    if attempts > NOT_YET_VISIBLE:
+        set_state(session, source, [entry.item_id], "deleted", now)
+        trust(session, source, [entry.item_id])
+        return
+    ledger = table(LedgerEntry)
+    session.connection().execute(
+        update(ledger)
+        .where(ledger.c.source_id == source.id, ledger.c.item_id == entry.item_id)
+        .values(attempts=attempts, next_try_at=next_try(attempts, now))
+    )
+
+
+def trust(session: Session, source: Source, item_ids: Sequence[str]) -> None:
+    """There is no doubt any more where these items are."""
+    ledger = table(LedgerEntry)
+    for part in chunks(item_ids):
+        session.connection().execute(
+            update(ledger)
+            .where(ledger.c.source_id == source.id, ledger.c.item_id.in_(part), ledger.c.next_try_at.is_not(None))
+            .values(attempts=0, next_try_at=None)
+        )
 
 
 def _owed(

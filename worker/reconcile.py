@@ -19,7 +19,7 @@ from sqlalchemy import or_, update
 from sqlmodel import Session, col, func, select
 
 from connectors.base import Mailbox
-from connectors.items import Item, Meeting
+from connectors.items import Item, Meeting, Removed, Unreadable
 from models.account import Source, Walk
 from models.db import chunks, table
 from models.fields import EPOCH
@@ -107,12 +107,18 @@ def look_after(work: Work, box: Mailbox, walk: Walk, holding: Holding) -> bool:
             conclude(session, holding.source_id, now, found | {"shrunken": SHRUNKEN if gone else ""})
             return False
         stamp(session, holding.source_id, gone[:READ_AT_ONCE], now)
-    take(work.db, work.keyring, holding, box.headers(gone[:READ_AT_ONCE]), now=now)
+    found = [_certainly(item) for item in box.headers(gone[:READ_AT_ONCE])]
+    take(work.db, work.keyring, holding, found, now=now)
     walk.state = walk.state | {
         "believed": True,
         "vanished": int(walk.state.get("vanished", 0)) + len(gone[:READ_AT_ONCE]),
     }
     return True
+
+
+def _certainly(item: Item) -> Item:
+    """What was not listed and is not found either has been deleted."""
+    return Removed(item.item_id, "deleted") if isinstance(item, Unreadable) and item.gone else item
 
 
 def conclude(session: Session, source_id: int, now: datetime, found: dict[str, Any]) -> None:

@@ -105,6 +105,19 @@ def test_what_was_rescued_while_the_cursor_expired_is_among_the_mail_again(stage
     assert differences(stage) == []
 
 
+def test_a_mail_that_is_out_of_sight_for_a_moment_is_not_called_deleted(stage: Stage) -> None:
+    """F22 for a mail that is on the timeline: one 404 took it for deleted, and nobody ever told otherwise."""
+    until_quiet(stage)
+    stage.box.trash(stage.letters[0])
+    stage.poll()
+    until_quiet(stage)
+    stage.box.untrash(stage.letters[0])
+    stage.world.faults.add("F22")
+    stage.poll()
+    until_quiet(stage)
+    assert differences(stage) == []
+
+
 def test_a_cursor_that_is_refused_again_and_again_is_no_gap_after_gap(stage: Stage) -> None:
     """F18, the loop guard: one gap is recovered and told; then the refusal itself is told, and looked at every ten minutes."""
     until_quiet(stage)

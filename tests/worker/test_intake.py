@@ -290,9 +290,20 @@ def test_a_fault_never_takes_back_what_is_known(any_db: Database, keyring: Keyri
         assert entry(session, inside.item_id).outcome == "internal"
         row = entry(session, ignored.item_id)
         assert (row.outcome, row.month) == ("owed", "2026-11"), "its month stays, or the sum by month would be wrong"
-    desk.take(Unreadable(logged.item_id, "not_found", gone=True))
+    gone = Unreadable(logged.item_id, "not_found", gone=True)
+    desk.take(gone)
+    with any_db.read() as session:
+        assert states(session) == ["present"], "it may be out of sight for a moment only"
+        later = desk.now + timedelta(minutes=1)
+        assert logged.item_id in due_owed(session, desk.source, now=later, limit=9)
+    desk.take(logged)
+    with any_db.read() as session:
+        assert logged.item_id not in due_owed(session, desk.source, now=later, limit=9), "there it is"
+    for _ in range(3):
+        desk.take(gone)
     with any_db.read() as session:
         assert entry(session, logged.item_id).state == "deleted" and states(session) == ["deleted"]
+        assert logged.item_id not in due_owed(session, desk.source, now=later, limit=9)
         assert count(session, Link) == 1
 
 
