@@ -9,7 +9,7 @@ from sqlmodel import Field, Session, SQLModel, col, select
 
 from models.addresses import canonical, canonical_domain, domain_of, lineage, registrable, weak
 from models.db import chunks, insert_new
-from models.erasure import refuse_erased
+from models.erasure import Erased, refuse_erased
 from models.errors import Conflict, Invalid, NotFound
 from models.fields import instant
 
@@ -33,7 +33,7 @@ class CompanyDomain(SQLModel, table=True):
 class Contact(SQLModel, table=True):
     """A person at a customer. Ids are never used twice, because events and erasures name them."""
 
-    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012
+    __table_args__ = {"sqlite_autoincrement": True}
     id: int | None = Field(default=None, primary_key=True)
     name: str = Field(default="", index=True)
     title: str = ""
@@ -121,6 +121,8 @@ def contact_for_address(session: Session, email: str, *, now: datetime, name: st
         try:
             with session.begin_nested():
                 return add_contact(session, name=name, emails=[address], now=now)
+        except Erased:
+            raise
         except Conflict:
             owner = _holder_of(session, address)
     contact = session.get(Contact, owner)

@@ -14,6 +14,7 @@ from models.addresses import DOTLESS, domain_of, lineage, weak
 from models.contact import CompanyDomain, Contact, ContactAddress, is_free_mail
 from models.db import chunks
 from models.deal import Deal, DealContact, StageChange
+from models.erasure import NOBODY
 from models.interaction import Choice, Interaction, Link, ThreadKey
 from models.ours import blocked_values, is_blocked, is_ours, load_ours
 from models.pipeline import Stage
@@ -96,8 +97,9 @@ class Book:
         return near, "same" if domain_of(address) in DOTLESS else "weak"
 
     def is_blocked(self, address: str) -> bool:
-        """Whether the block list names an address (with or without a plus tag), its domain or one above that."""
-        return is_blocked(address, self.blocked)
+        """Whether the block list names an address (with or without a plus tag), its domain or one above that; or whether it
+        stands for somebody who was erased."""
+        return address == NOBODY or is_blocked(address, self.blocked)
 
     def is_excluded(self, address: str) -> bool:
         """Whether its owner's mail is never logged: blocked, or a contact who is marked so."""

@@ -84,7 +84,7 @@ def _twins(one: Case, other: Case) -> bool:
 
 def _fill(work: Logging, row: Interaction, case: Case) -> None:
     """Another copy was opened further than the first: what the first mailbox kept closed is known now."""
-    if isinstance(case.item, Meeting) or row.text or case.item.body is None:
+    if isinstance(case.item, Meeting) or row.text or row.erased_at or case.item.body is None:
         return
     fuller = rows.mail_row(
         case.item, case.view, case.decision, work.book, identity=row.identity, fingerprint="", now=work.now

@@ -23,7 +23,7 @@ from models.interaction import Copy
 from models.keyring import Keyring, hasher
 from models.ledger import STRIKES, TO_OPEN, LedgerEntry, entries_for, list_items, next_try
 from worker import book as books
-from worker import match, meetings, view
+from worker import match, meetings, veil, view
 from worker.accounting import write_entries
 from worker.case import Case, Logging
 from worker.log import settle
@@ -60,7 +60,8 @@ def to_open(db: Database, source_id: int, items: Sequence[Item]) -> list[Listed]
         if account.visibility != "full":
             return []
         known = entries_for(session, source_id, [message.item_id for message in messages])
-        views = {m.item_id: view.of_message(m, source_id) for m in messages}
+        veiled = veil.veiled(session, {message.item_id: message for message in messages})
+        views = {item_id: view.of_message(message, source_id) for item_id, message in veiled.items()}
         book = books.load(session, list(views.values()), account)
     wanted = []
     for message in messages:
@@ -139,7 +140,7 @@ def _decide(
     known: dict[str, LedgerEntry],
     now: datetime,
 ) -> list[int]:
-    contents = {item.item_id: item for item in items if isinstance(item, Message | Meeting)}
+    contents = veil.veiled(session, {item.item_id: item for item in items if isinstance(item, Message | Meeting)})
     views = {
         item_id: view.of_message(item, source.id or 0) if isinstance(item, Message) else view.of_meeting(item)
         for item_id, item in contents.items()

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from models.erasure import NOBODY, WHY
 from worker.book import Book
 from worker.placement import Customer, LinkTo, place
 from worker.view import SENDER_ROLES, Person, View
@@ -92,8 +93,12 @@ def _authors(view: View) -> list[Person]:
 def _refusal(view: View, authors: Sequence[Person], outsiders: Sequence[Person], book: Book) -> str:
     if book.blocked_labels and not book.blocked_labels.isdisjoint(label.lower() for label in view.labels):
         return "blocked label"
+    if any(person.address == NOBODY for person in authors):
+        return WHY
     if any(book.is_excluded(person.address) for person in authors):
         return "blocked"
+    if outsiders and all(person.address == NOBODY for person in outsiders):
+        return WHY
     if outsiders and all(book.is_excluded(person.address) for person in outsiders):
         return "blocked"
     if view.kind == "meeting" and view.declined:

@@ -8,6 +8,7 @@ from typing import Any
 
 from connectors.items import Meeting, Message
 from models.addresses import lineage, weak
+from models.erasure import NOBODY
 from worker.book import Book
 from worker.match import Decision
 from worker.view import Person, View
@@ -82,7 +83,9 @@ def outside_forms(view: View, book: Book, *, unknown_only: bool) -> set[str]:
     its plus tag or Gmail's dots, and behind an @ its domain and those above it."""
     forms: set[str] = set()
     for person in view.people[:MOST_PARTIES]:
-        if book.is_ours(person.address) or (unknown_only and book.contact(person.address)):
+        if person.address == NOBODY or book.is_ours(person.address):
+            continue
+        if unknown_only and book.contact(person.address):
             continue
         forms |= {person.address, weak(person.address)} | {f"@{domain}" for domain in lineage(person.domain)}
     return forms

@@ -3,7 +3,8 @@
 Order of steps, each a page: items owed and due; ``people`` (search for known people and companies, open what is found);
 ``sent`` (with an empty address book: the headers of the newest sent mail name the people who matter);
 ``gap`` (re-list what an expired cursor may have hidden); ``sweep`` (enter every id in the ledger); then the headers of
-what is listed and inside the window, newest first. The ledger itself is the queue of unopened items.
+what is listed and inside the window, newest first. The ledger itself is the queue of unopened items. Where pulling from a
+fresh pin goes through everything anyway (``Mailbox.pull_lists``), nothing is swept or re-listed beside it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from connectors.base import Hits, Mailbox
-from connectors.errors import TryLater
+from connectors.errors import CursorExpired, TryLater
 from connectors.items import Item, Listed, Message, Unreadable
 from models.account import Account, Source, Walk, keep_lease
 from models.addresses import domain_of, registrable
@@ -53,33 +54,45 @@ def begin(work: Work, box: Mailbox, source: Source, holding: Holding) -> None:
         if session.exec(select(Contact.id).limit(1)).first() is None:
             session.add(Walk(source_id=row.id or 0, kind="sent", created_at=now))
         since = now - work.pace.backfill_months * MONTH
-        session.add(Walk(source_id=row.id or 0, kind="sweep", state={"since": since.isoformat()}, created_at=now))
+        if not box.pull_lists:
+            session.add(Walk(source_id=row.id or 0, kind="sweep", state={"since": since.isoformat()}, created_at=now))
 
 
-def recover(work: Work, box: Mailbox, source: Source, holding: Holding) -> None:
-    """After an expired cursor: a fresh one first, then a re-list of the days that it may have hidden, then an audit, which
-    finds what came with an older date and what left. Visible as an event, and idempotent, so that nothing is announced
-    twice. Raises TryLater when even the fresh cursor is refused (provider-contract 8, F18)."""
-    cursor, now = box.pin() if box.searchable else "", work.now()
+def recover(work: Work, box: Mailbox, source: Source, holding: Holding, error: CursorExpired) -> None:
+    """After an expired cursor, or a part of one: a fresh one first, then a re-list of the days that it may have hidden, then
+    an audit, which finds what came with an older date and what left. Visible as an event (one for parts that expire
+    together), and idempotent, so that nothing is announced twice. Raises TryLater when even the fresh cursor is refused
+    (provider-contract 8, F18)."""
+    cursor, now = error.restart or (box.pin() if box.searchable else ""), work.now()
     with work.db.write() as session:
         row = _held_source(session, holding, now)
-        if _recovered_lately(row, now):
+        lately = _recovered_lately(row, now)
+        if error.part in lately:
             raise TryLater("cursor_refused", REFUSED_AGAIN, after=LOOP_GUARD.total_seconds())
         good = row.cursor_at or row.synced_at or now
         row.cursor, row.cursor_at = cursor, now
-        row.facts = row.facts | {"gap_recovered_at": now.isoformat(), "gap_since": (good - OVERLAP).isoformat()}
+        parts = {"gap_parts": lately | {error.part: now.isoformat()}, "gap_recovered_at": now.isoformat()}
+        row.facts = row.facts | parts | {"gap_since": (good - OVERLAP).isoformat()}
         session.add(row)
-        if box.searchable:
+        if box.searchable and not box.pull_lists:
             state = {"since": (good - OVERLAP).isoformat()}
             session.add(Walk(source_id=row.id or 0, kind="gap", state=state, created_at=now))
-            if reconcile.open_audit(session, row.id or 0) is None:
-                session.add(Walk(source_id=row.id or 0, kind="audit", created_at=now))
-        _announce_gap(session, row, good, now)
+        if box.searchable and not lately:
+            ask_for_audit(session, row.id or 0, now)
+        if not lately:
+            _announce_gap(session, row, good, now)
 
 
-def _recovered_lately(row: Source, now: datetime) -> bool:
-    last = row.facts.get("gap_recovered_at")
-    return bool(last) and now - datetime.fromisoformat(str(last)) < LOOP_GUARD
+def ask_for_audit(session: Session, source_id: int, now: datetime) -> None:
+    """Have the source compared with the provider, once."""
+    if reconcile.open_audit(session, source_id) is None:
+        session.add(Walk(source_id=source_id, kind="audit", created_at=now))
+
+
+def _recovered_lately(row: Source, now: datetime) -> dict[str, str]:
+    """The parts of the cursor (all of it: the empty one) that were recovered within the time of the loop guard."""
+    parts = row.facts.get("gap_parts") or {}
+    return {part: at for part, at in parts.items() if now - datetime.fromisoformat(at) < LOOP_GUARD}
 
 
 def restart_calendar(work: Work, source: Source, holding: Holding) -> None:
@@ -109,6 +122,16 @@ def step(work: Work, box: Mailbox, source: Source, holding: Holding) -> bool:
     elif unopened:
         _read(work, box, holding, unopened)
     return bool(owed or walk or unopened)
+
+
+def people_first(work: Work, box: Mailbox, holding: Holding, ends: float) -> None:
+    """While pages of what was there before come in: what concerns known people goes first, until ``ends``."""
+    while work.monotonic() < ends:
+        with work.db.read() as session:
+            walk = _next_walk(session, holding.source_id)
+        if walk is None or walk.kind != "people":
+            return
+        _people(work, box, walk, holding)
 
 
 def cursor_of(work: Work, source_id: int) -> str:
@@ -274,8 +297,16 @@ def _advance(work: Work, walk: Walk, holding: Holding, state: dict[str, Any], *,
         _held_source(session, holding, now)
         row = session.get(Walk, walk.id)
         if row is not None:
-            row.state, row.seen = state, row.seen + seen
+            row.state, row.seen = _merged(state, row.state), row.seen + seen
             session.add(row)
+
+
+def _merged(state: dict[str, Any], stored: dict[str, Any]) -> dict[str, Any]:
+    """A new state, with whom to search for as the row has it now: somebody may have been erased meanwhile."""
+    if "terms" not in stored:
+        return state
+    gone = max(0, len(state.get("terms", [])) - len(stored["terms"]))
+    return state | {"terms": stored["terms"], "at": max(0, int(state.get("at", 0)) - gone)}
 
 
 def _finish(work: Work, walk: Walk, holding: Holding) -> None:
