@@ -57,8 +57,8 @@ class Window:
 
 @dataclass(slots=True)
 class Seen:
-    """One request as the sandbox saw it; `at` in seconds of its clock, `item` the id asked for, if any; `quota_user` whom the
-    caller wants it charged to."""
+    """One request as the sandbox saw it; `at` in seconds of its clock, `item` the id asked for, if any, and `form` the format
+    in which; `quota_user` whom the caller wants it charged to."""
 
     at: float
     method: str
@@ -70,6 +70,7 @@ class Seen:
     fault: str = ""
     quota_user: str = ""
     part_of_batch: bool = False
+    form: str = ""
 
 
 @dataclass

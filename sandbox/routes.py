@@ -27,7 +27,7 @@ class Router:
         """The answer, faults included; never raises Refusal."""
         more, user = paths.find(request)
         seen = Seen(self.world.clock.now(), request.method, request.operation, "", 0, item=request.item)
-        seen.part_of_batch = request.part_of_batch
+        seen.part_of_batch, seen.form = request.part_of_batch, request.one("format")
         seen.quota_user = request.one("quotaUser") or request.headers.get("x-goog-quota-user", "")
         try:
             answer = self._gated(request, more, user, seen)
