@@ -32,8 +32,6 @@ _TREE = {
 }
 _NAMELESS = {"rss", "conversationsettings"}
 _HIDDEN = {"conversationsettings"}
-WELL_KNOWN = frozenset(_TREE) - _NAMELESS
-"""The names that may stand for an id in a path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +75,41 @@ class Folder:
         return sorted(((entries[-1].serial, key, entries) for key, entries in found.items()), key=lambda one: one[0])
 
 
-def tree(make_id: Callable[[str], str], language: str) -> dict[str, Folder]:
-    """A new mailbox's folders by id; `make_id(name)` gives the id of each. Languages: en, de."""
-    made: dict[str, Folder] = {}
-    for name, (parent, english, german) in _TREE.items():
-        shown = german if language == "de" else english
-        known = "" if name in _NAMELESS else name
-        folder = Folder(make_id(name), shown, make_id(parent) if parent else "", known, name in _HIDDEN)
-        made[folder.id] = folder
-    return made
+class FolderTree:
+    """`log` tells what became of folders; `bump` gives the mailbox's next serial number. Languages: en, de."""
+
+    def __init__(self, make_id: Callable[[str], str], language: str, bump: Callable[[], int]) -> None:
+        self._make_id, self._bump = make_id, bump
+        self.folders: dict[str, Folder] = {}
+        self.log: list[Entry] = []
+        self.generation = 1
+        for name, (parent, english, german) in _TREE.items():
+            shown = german if language == "de" else english
+            known = "" if name in _NAMELESS else name
+            folder = Folder(make_id(name), shown, make_id(parent) if parent else "", known, name in _HIDDEN)
+            self.folders[folder.id] = folder
+        self.known = {one.well_known: one for one in self.folders.values() if one.well_known}
+
+    def id_of(self, name: str, *, hidden: bool = False) -> str:
+        """By well-known name, id or path under the root; the folders of a path are made when new."""
+        if name in self.folders:
+            return name
+        if name.lower() in self.known:
+            return self.known[name.lower()].id
+        parent = self.known[ROOT]
+        for piece in name.split("/"):
+            found = [one for one in self.folders.values() if (one.parent, one.name) == (parent.id, piece)]
+            known = self.known.get(piece.lower()) if parent is self.known[ROOT] else None
+            parent = found[0] if found else (known or self._made(piece, parent.id, hidden))
+        return parent.id
+
+    def note(self, folder: Folder, kind: str) -> None:
+        """Something became of a folder: created, updated, removed."""
+        folder.serial = self._bump()
+        self.log.append(Entry(folder.serial, folder.id, kind))
+
+    def _made(self, name: str, parent: str, hidden: bool) -> Folder:
+        made = Folder(self._make_id(f"made {self._bump()}"), name, parent, hidden=hidden)
+        self.folders[made.id] = made
+        self.note(made, "created")
+        return made

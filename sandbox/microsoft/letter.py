@@ -15,6 +15,9 @@ from sandbox.mime import attachment_of, content_type, decode_words, header, payl
 _SIMPLE = re.compile(r'\s*(?:"([^"\\]*)"|([^"<>,:;()]*))\s*<([^<>\s,]+)>\s*\Z')
 _TAGS = re.compile(r"<(style|script|head)\b.*?</\1\s*>|<[^>]*>", re.I | re.S)
 _BREAKS = re.compile(r"<br\s*/?>|</(?:p|div|tr|li|h\d)\s*>", re.I)
+_METHOD = re.compile(rb"^content-type:\s*text/calendar[^\r\n]*(?:\r?\n[ \t][^\r\n]*)*", re.I | re.M)
+_ANSWER = re.compile(rb"PARTSTAT=(ACCEPTED|TENTATIVE|DECLINED)", re.I)
+_ANSWERS = {"ACCEPTED": "meetingAccepted", "TENTATIVE": "meetingTenativelyAccepted", "DECLINED": "meetingDeclined"}
 _SPACE = re.compile(r"\s+")
 _QUOTES = (
     re.compile(r"^[ \t]*-{2,}\s*(?:Original Message|Ursprüngliche Nachricht)\s*-{2,}", re.I | re.M),
@@ -130,6 +133,19 @@ def recipients(value: str) -> list[dict[str, Any]]:
 
 def recipient(name: str, address: str) -> dict[str, Any]:
     return {"emailAddress": {"name": name or address, "address": address}}
+
+
+def meeting_of(raw: bytes) -> str:
+    """The meetingMessageType that Outlook gives a mail with an iCalendar part (RFC 6047), "" for other mail."""
+    found = _METHOD.search(raw)
+    if not found:
+        return ""
+    value = found[0].decode("latin-1").partition(":")[2]
+    method = content_type(" ".join(value.split()))[1].get("method", "").upper()
+    if method == "REPLY":
+        answer = _ANSWER.search(raw)
+        return _ANSWERS[answer[1].decode().upper()] if answer else "meetingAccepted"
+    return {"REQUEST": "meetingRequest", "CANCEL": "meetingCancelled"}.get(method, "")
 
 
 def plain_of(marked: str) -> str:

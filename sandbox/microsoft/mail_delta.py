@@ -30,7 +30,7 @@ class MailDelta:
         """The whole tree in one list, children too; then what was made, renamed, moved or dropped."""
         box = ask.mailbox
         with box.lock:
-            walk = self._walk(ask, "folders", box.folder_generation, box.serial)
+            walk = self._walk(ask, "folders", box.tree.generation, box.serial)
             size = ask.page_size(10, 1_000, walk.asked.get("size", 0))
             found = [one for one in self._folder_changes(ask, walk) if one[0] > walk.after]
             page = [shown for _, shown in found[:size]]
@@ -164,7 +164,7 @@ class MailDelta:
             places = [one for one in box.folders.values() if not one.hidden and one.well_known != ROOT]
             places = [one for one in places if one.parent]
             return [([1, one.id], shown_folder(ask, one)) for one in sorted(places, key=lambda one: one.id)]
-        last = {one.key: one.serial for one in box.folder_log if walk.since < one.serial <= walk.upto}
+        last = {one.key: one.serial for one in box.tree.log if walk.since < one.serial <= walk.upto}
         found = []
         for key, serial in sorted(last.items(), key=lambda pair: pair[1]):
             folder = box.folders.get(key)

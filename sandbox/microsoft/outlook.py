@@ -6,7 +6,6 @@ mailbox's lock, changes the message and writes the log together.
 
 from __future__ import annotations
 
-import re
 import threading
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -14,18 +13,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from sandbox.clock import Clock
 from sandbox.mailbox import index_keys
-from sandbox.microsoft.folders import ROOT, WELL_KNOWN, Entry, Folder, tree
+from sandbox.microsoft.folders import Entry, Folder, FolderTree
 from sandbox.microsoft.forms import guid, item_id, tenant_of
-from sandbox.mime import content_type
+from sandbox.microsoft.letter import meeting_of
 from sandbox.parcel import Envelope, Person, Raw, envelope_of
 
 if TYPE_CHECKING:
     from sandbox.microsoft.diary import Diary
     from sandbox.microsoft.knobs import MicrosoftKnobs
-
-_METHOD = re.compile(rb"^content-type:\s*text/calendar[^\r\n]*(?:\r?\n[ \t][^\r\n]*)*", re.I | re.M)
-_ANSWER = re.compile(rb"PARTSTAT=(ACCEPTED|TENTATIVE|DECLINED)", re.I)
-_ANSWERS = {"ACCEPTED": "meetingAccepted", "TENTATIVE": "meetingTenativelyAccepted", "DECLINED": "meetingDeclined"}
 
 
 @dataclass(slots=True, eq=False)
@@ -80,15 +75,13 @@ class OutlookBox:
         self.email = self.email.lower()
         self.oid, self.tenant = guid("user", self.email), tenant_of(self.email)
         self.lock = threading.RLock()
-        self.folders = tree(lambda name: item_id("AQMkAD", self.email, "folder", name), self.language)
-        self.known = {one.well_known: one for one in self.folders.values() if one.well_known}
+        self.tree = FolderTree(lambda name: item_id("AQMkAD", self.email, "folder", name), self.language, self._bump)
+        self.folders, self.known = self.tree.folders, self.tree.known
         self.items: dict[str, Item] = {}
         self.gone: dict[str, Item] = {}
         self.by_id: dict[str, Item] = {}
         self.by_person: dict[tuple[str, str], list[str]] = {}
         self.by_message_id: dict[str, list[str]] = {}
-        self.folder_log: list[Entry] = []
-        self.folder_generation = 1
         self.serial = 1
         self.on_change: Listener | None = None
         self._waiting: list[tuple[float, Item]] = []
@@ -215,29 +208,20 @@ class OutlookBox:
 
     def folder(self, name: str, *, hidden: bool = False) -> str:
         """The id of a folder: by well-known name, id or path under the root. Folders of a path are made when new."""
-        if name.lower() in WELL_KNOWN:
-            return self.known[name.lower()].id
-        if name in self.folders:
-            return name
         with self.lock:
-            parent = self.known[ROOT]
-            for piece in name.split("/"):
-                found = [one for one in self.folders.values() if (one.parent, one.name) == (parent.id, piece)]
-                known = self.known.get(piece.lower()) if parent is self.known[ROOT] else None
-                parent = found[0] if found else (known or self._new_folder(piece, parent.id, hidden))
-            return parent.id
+            return self.tree.id_of(name, hidden=hidden)
 
     def rename_folder(self, name: str, new: str) -> None:
         with self.lock:
             folder = self.folders[self.folder(name)]
             folder.name = new
-            self._folder_changed(folder, "updated")
+            self.tree.note(folder, "updated")
 
     def move_folder(self, name: str, parent: str) -> None:
         with self.lock:
             folder = self.folders[self.folder(name)]
             folder.parent = self.folder(parent)
-            self._folder_changed(folder, "updated")
+            self.tree.note(folder, "updated")
 
     def drop_folder(self, name: str) -> None:
         """The folder goes, its messages with it (they were in it, they leave it for good)."""
@@ -246,7 +230,7 @@ class OutlookBox:
             for _, key in list(folder.order):
                 self.purge(key)
             del self.folders[folder.id]
-            self._folder_changed(folder, "removed")
+            self.tree.note(folder, "removed")
 
     def add_alias(self, address: str) -> None:
         self.aliases.append(address.lower())
@@ -261,7 +245,7 @@ class OutlookBox:
             for one in self.folders.values() if folder is None else (self.folders[self.folder(folder)],):
                 one.generation += 1
             if folder is None:
-                self.folder_generation += 1
+                self.tree.generation += 1
 
     def find(self, item_id: str) -> Item | None:
         """The visible message of an immutable id or of its default id of now."""
@@ -352,40 +336,18 @@ class OutlookBox:
         self._tell(item, "updated")
 
     def _write(self, item: Item, kind: str, names: tuple[str, ...] = ()) -> None:
-        self.serial += 1
-        item.serial, item.changed = self.serial, self.clock.now()
-        self.folders[item.folder].log.append(Entry(self.serial, item.key, kind, names))
+        item.serial, item.changed = self._bump(), self.clock.now()
+        self.folders[item.folder].log.append(Entry(item.serial, item.key, kind, names))
 
     def _tell(self, item: Item, kind: str) -> None:
         if self.on_change is not None:
             self.on_change(self, item, kind, item.folder)
 
-    def _new_folder(self, name: str, parent: str, hidden: bool) -> Folder:
-        self._made += 1
-        made = Folder(item_id("AQMkAD", self.email, "made", str(self._made)), name, parent, hidden=hidden)
-        self.folders[made.id] = made
-        self._folder_changed(made, "created")
-        return made
-
-    def _folder_changed(self, folder: Folder, kind: str) -> None:
+    def _bump(self) -> int:
         self.serial += 1
-        folder.serial = self.serial
-        self.folder_log.append(Entry(self.serial, folder.id, kind))
+        return self.serial
 
 
 @lru_cache(maxsize=65536)
 def _keys_of(people: tuple[Person, ...]) -> frozenset[str]:
     return frozenset(key for person in people for key in index_keys(person.address))
-
-
-def meeting_of(raw: bytes) -> str:
-    """The meetingMessageType that Outlook gives a mail with an iCalendar part (RFC 6047), "" for other mail."""
-    found = _METHOD.search(raw)
-    if not found:
-        return ""
-    value = found[0].decode("latin-1").partition(":")[2]
-    method = content_type(" ".join(value.split()))[1].get("method", "").upper()
-    if method == "REPLY":
-        answer = _ANSWER.search(raw)
-        return _ANSWERS[answer[1].decode().upper()] if answer else "meetingAccepted"
-    return {"REQUEST": "meetingRequest", "CANCEL": "meetingCancelled"}.get(method, "")
