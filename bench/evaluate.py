@@ -6,7 +6,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from bench import eval_enron, eval_machine, eval_parsing, eval_suggestions
+from bench import eval_enron, eval_machine, eval_parsing, eval_signatures, eval_suggestions
 from bench.figures import say
 
 PARTS = {
@@ -14,7 +14,10 @@ PARTS = {
     "suggestions": eval_suggestions.run,
     "parsing": eval_parsing.run,
     "lists_mail": eval_machine.run,
+    "signatures": eval_signatures.run,
 }
+FOLDERS = {"signatures": "parsing"}
+"""Where a part's data lie, if not in a folder of its own name."""
 
 
 def main(folder: str, *names: str) -> int:
@@ -28,7 +31,7 @@ def main(folder: str, *names: str) -> int:
         say(f"skipped: there is no folder {root}; name another with make eval DATA=folder")
         return 0
     for name in names or PARTS:
-        part = root / name
+        part = root / FOLDERS.get(name, name)
         if part.is_dir():
             PARTS[name](part)
         else:
