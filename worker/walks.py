@@ -96,7 +96,8 @@ def _recovered_lately(row: Source, now: datetime) -> dict[str, str]:
 
 
 def restart_calendar(work: Work, source: Source, holding: Holding) -> None:
-    """After a calendar's 410: list its window again; what was logged stays."""
+    """After a calendar's 410: list its window again; what was logged stays. The audit that it opens is what still has to
+    be done, should this run not live to compare the list with the ledger."""
     now = work.now()
     with work.db.write() as session:
         row = _held_source(session, holding, now)
@@ -104,6 +105,8 @@ def restart_calendar(work: Work, source: Source, holding: Holding) -> None:
         row.cursor, row.cursor_at = "", now
         row.facts = row.facts | {"gap_recovered_at": now.isoformat()}
         session.add(row)
+        if reconcile.open_audit(session, row.id or 0) is None:
+            session.add(Walk(source_id=row.id or 0, kind="audit", created_at=now))
         _announce_gap(session, row, good, now)
 
 

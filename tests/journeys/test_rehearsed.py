@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -16,6 +17,7 @@ from models.event import Event
 from models.health import account_health
 from models.ledger import LedgerEntry
 from sandbox.series import moment
+from tests.journeys.brittle import Brittle, Crash
 
 
 @pytest.fixture(scope="module")
@@ -156,6 +158,24 @@ def test_a_long_series_that_moved_while_the_token_expired_is_not_there_twice(sta
     with stage.house.db.read() as session:
         facts = session.exec(select(Source.facts).where(Source.kind == "calendar")).one()
         assert (facts["found"], facts["vanished"], facts["shrunken"]) == (30, 30, "")
+
+
+@pytest.mark.parametrize("left", range(7))
+def test_a_worker_that_dies_after_a_fresh_list_leaves_its_comparison_to_the_next(stage: Stage, left: int) -> None:
+    """The list was stored with its cursor, and what it no longer held stayed on the timeline."""
+    until_quiet(stage)
+    stage.world.almanac.drop(stage.world.almanac.calendar(REP), plot.named(stage, "Demo"))
+    stage.world.almanac.expire_tokens()
+    stage.time.advance(60)
+    brittle = Brittle(stage.house.db)
+    stage.work.db, brittle.left, brittle.after = brittle, left, True  # type: ignore[assignment]
+    stage.poll()
+    with suppress(Crash):
+        stage.run_due()
+    stage.work.close()
+    stage.work = stage.new_work()
+    until_quiet(stage)
+    assert differences(stage) == []
 
 
 def test_an_account_without_a_mailbox_has_its_calendar_read(stage: Stage) -> None:
