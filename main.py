@@ -232,6 +232,84 @@ def _audit_table(one: dict[str, Any]) -> Table:
     return table
 
 
+@app.command("import")
+def import_(
+    kind: Annotated[str, typer.Argument(help="deals | contacts")],
+    file: Annotated[Path, typer.Argument(help="CSV or XLSX, as any program exports it.")],
+    maps: Annotated[
+        list[str] | None, typer.Option("--map", help='What a column is: "Column=field"; "Column=" leaves it out.')
+    ] = None,
+    stages: Annotated[
+        list[str] | None, typer.Option("--stage", help='What a stage of the file means: "Engaging=Contacted".')
+    ] = None,
+    owners: Annotated[
+        list[str] | None, typer.Option("--owner", help='Who an owner of the file is: "Rae R.=rae@acme.example".')
+    ] = None,
+    dates: Annotated[
+        str, typer.Option(help="auto | day | month: which comes first in dates that go both ways.")
+    ] = "auto",
+    announce: Annotated[bool, typer.Option("--announce", help="Send webhooks for every deal that is made.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Try every row and keep nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Take deals or contacts from a spreadsheet; what is there already is updated, not doubled.
+
+    Exit status 0 only when every row was taken. Rows that were not are written beside the file, each with the reason.
+    """
+    import transfer
+
+    if dates not in ("auto", "day", "month"):
+        fail("--dates is auto, day or month.")
+    report = transfer.take(
+        kind,
+        file,
+        maps=maps or (),
+        stages=stages or (),
+        owners=owners or (),
+        dates=dates,
+        announce=announce,
+        dry_run=dry_run,
+        told=(lambda line: None) if as_json else (lambda line: err.print(line, markup=False)),
+    )
+    if as_json:
+        print_json(report)
+    else:
+        _tell_import(report)
+    raise typer.Exit(0 if report["ok"] else 1)
+
+
+def _tell_import(report: dict[str, Any]) -> None:
+    counts = ", ".join(f"{report[name]:,} {name}" for name in ("created", "updated", "unchanged", "refused"))
+    out.print(f"{'Tried, nothing kept' if report['dry_run'] else 'Done'}: {counts}.", markup=False)
+    if report["error"]:
+        err.print(report["error"], markup=False)
+    if report["faults_file"]:
+        out.print(f"Rows to look at, each with the reason: {report['faults_file']}", markup=False)
+
+
+@app.command()
+def export(
+    format: Annotated[str, typer.Option("--format", help="csv (a file each) | xlsx (one workbook)")] = "csv",
+    to: Annotated[Path | None, typer.Option("--to", help="Folder; default: exports/ under DATA_DIR.")] = None,
+    text: Annotated[
+        bool,
+        typer.Option("--text", help="With subjects and texts, as far as the mailboxes' owners show them to the team."),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Write everything out: companies, contacts, deals with their history, and who was in touch when."""
+    import transfer
+
+    report = transfer.give(
+        format, to, text=text, told=(lambda line: None) if as_json else (lambda line: err.print(line, markup=False))
+    )
+    if as_json:
+        print_json(report)
+    else:
+        for path in report["files"]:
+            out.print(path, markup=False)
+
+
 @user_app.command("add")
 def user_add(
     email: str,

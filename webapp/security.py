@@ -19,7 +19,7 @@ from fastapi import Request
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from models.errors import Forbidden
+from models.errors import Forbidden, Invalid
 from models.user import ApiKey, User, key_owner, signed_in
 from webapp.deps import Deps, Viewer, deps_of
 
@@ -28,6 +28,8 @@ RANK = {"public": 0, "rep": 1, "manager": 2, "admin": 3}
 SAFE = ("GET", "HEAD", "OPTIONS")
 POLICY = "dealtrail_policy"
 SEEN_EVERY = timedelta(minutes=1)
+MOST_BODY = 51 * 2**20
+"""Bytes of a request at the most: the largest file and what stands around it."""
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 HEADERS = {
     "content-security-policy": (
@@ -94,12 +96,22 @@ async def check_token(request: Request) -> None:
     if viewer is None or is_api(request) or request.method in SAFE:
         return
     given = request.headers.get("x-csrf-token", "")
+    check_length(request)
     if not given and request.headers.get("content-type", "").startswith(
         ("application/x-www-form-urlencoded", "multipart/form-data")
     ):
         given = str((await request.form()).get("csrf", ""))
     if not hmac.compare_digest(given.encode(), viewer.csrf.encode()):
         raise Forbidden("This page is out of date. Go back, reload it and try again.")
+
+
+def check_length(request: Request) -> None:
+    """Refuse what is too large to be taken before any of it is read. Raises Invalid."""
+    length = request.headers.get("content-length", "")
+    if request.headers.get("content-type", "").startswith("multipart/") and not length.isdigit():
+        raise Invalid("Say how long the file is (Content-Length).", "file")
+    if length.isdigit() and int(length) > MOST_BODY:
+        raise Invalid(f"More than {MOST_BODY >> 20} MB cannot be sent at once; split the file.", "file")
 
 
 def is_api(request: Request) -> bool:

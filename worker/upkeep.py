@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 import structlog
 
 from models.audit import due_audits, plan_audits
+from models.discovery import tidy, untidy
+from models.imports.store import drop_stale_imports, stale_imports
 from worker import push, think
 from worker.context import Work
 from worker.meetings import hold_meetings
@@ -26,7 +28,8 @@ def keep_up(work: Work) -> int:
         some = rematch(work.db, now) + hold_meetings(work.db, now)
         for deal_id in think.due_deals(work.db, now):
             some += _think(work, deal_id)
-        some += drain(work.db, now) + push.plan(work) + _audits(work, now)
+        some += drain(work.db, now) + push.plan(work) + _audits(work, now) + _old_imports(work, now)
+        some += _forget_strangers(work, now)
         done += some
         if not some:
             break
@@ -40,6 +43,22 @@ def _audits(work: Work, now: datetime) -> int:
             return 0
     with work.db.write() as session:
         return plan_audits(session, every=timedelta(seconds=work.pace.audit_every), now=now, jitter=work.rng.random)
+
+
+def _old_imports(work: Work, now: datetime) -> int:
+    """Forget spreadsheets that nobody started, and what was said of others long ago; how many."""
+    if not work.db.finds(stale_imports(now)):
+        return 0
+    with work.db.write() as session:
+        return drop_stale_imports(session, now=now)
+
+
+def _forget_strangers(work: Work, now: datetime) -> int:
+    """Let go of discovered people whom nobody took; how many. Looks without a lock first."""
+    if not work.db.finds(untidy(now)):
+        return 0
+    with work.db.write() as session:
+        return tidy(session, now=now)
 
 
 def _think(work: Work, deal_id: int) -> int:

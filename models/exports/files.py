@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Any, TextIO
+from typing import IO, Any
 
 from models.errors import Invalid
 from models.exports.tables import Table, Value
@@ -50,7 +50,7 @@ def write_zip(tables: Iterable[Table], path: Path) -> None:
                 write_csv(table.columns, table.rows(), file)
 
 
-def write_csv(columns: Sequence[str], rows: Iterable[Sequence[Value]], file: TextIO) -> int:
+def write_csv(columns: Sequence[str], rows: Iterable[Sequence[Value]], file: IO[str]) -> int:
     """Rows under their column names; how many."""
     count = 0
     writer = csv.writer(file)

@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Iterator
-from typing import TextIO
+from typing import IO
 
 from sqlmodel import Session, col, select
 
@@ -40,14 +40,14 @@ _EXAMPLES = {
 _LEFT_OUT = {"contacts": {"first_name", "last_name"}, "deals": {"product", "status", "won_at", "lost_at", "pipeline"}}
 
 
-def write_faults(session: Session, row: Import, file: TextIO) -> int:
+def write_faults(session: Session, row: Import, file: IO[str]) -> int:
     """What was said, each with the row's number, whether it was taken, and its cells as they were; how many. Mended, the
     file can be imported as it is."""
     names = tuple(name.capitalize() for name in FAULTS_COLUMNS)
     return write_csv((*names, *row.columns), _faults(session, row), file)
 
 
-def write_template(kind: str, file: TextIO) -> None:
+def write_template(kind: str, file: IO[str]) -> None:
     """The columns that are known for certain, and one row as an example."""
     fields = [name for name in LABELS[kind] if name not in _LEFT_OUT[kind]]
     writer = csv.writer(file)

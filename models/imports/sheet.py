@@ -227,9 +227,11 @@ def _workbook(path: Path, score: Score) -> Iterator[Sheet]:
     _check_package(path)
     from openpyxl import load_workbook
 
+    file = path.open("rb")  # by a name without .xlsx the library would not open it
     try:
-        book = load_workbook(path, read_only=True, data_only=True, keep_links=False)
+        book = load_workbook(file, read_only=True, data_only=True, keep_links=False)
     except Exception as error:
+        file.close()
         raise Invalid("This Excel file is broken and cannot be read.", "file") from error
     try:
         tables = [one for one in book.worksheets if one.sheet_state == "visible"][:20]
@@ -239,6 +241,7 @@ def _workbook(path: Path, score: Score) -> Iterator[Sheet]:
         yield _sheet(f"Excel, sheet {chosen.title!r}", _book_rows(chosen), score, book.epoch.year == 1904)
     finally:
         book.close()
+        file.close()
 
 
 def _promise(table: Any, score: Score) -> int:

@@ -20,8 +20,8 @@ from models.imports.sheet import Row
 
 PART = 500
 """Rows in one part, which is one transaction."""
-UNSTARTED = timedelta(days=7)
-"""How long the rows of a file wait to be started."""
+UNSTARTED, TOLD = timedelta(days=7), timedelta(days=30)
+"""How long the rows of a file wait to be started, and how long it is kept what was said about some."""
 STATES = ("reading", "ready", "checking", "running", "done", "failed")
 
 
@@ -194,11 +194,15 @@ def keep_faults(session: Session, import_id: int, faults: Iterable[Mapping[str, 
     insert_many(session, ImportFault, [{"import_id": import_id, **fault} for fault in faults])
 
 
+def stale_imports(now: datetime) -> Any:
+    """Files that nobody started in a week, whose upload broke off, or that were taken long ago."""
+    waiting = col(Import.state).in_(("reading", "ready")) & (col(Import.made_at) < now - UNSTARTED)
+    return select(Import).where(waiting | (col(Import.finished_at) < now - TOLD))
+
+
 def drop_stale_imports(session: Session, *, now: datetime) -> int:
-    """Files that nobody started in a week, and those whose upload broke off, are forgotten; how many."""
-    old = session.exec(
-        select(Import).where(col(Import.state).in_(("reading", "ready")), Import.made_at < now - UNSTARTED)
-    ).all()
+    """Forget what was kept of them; how many. What was taken stays."""
+    old = session.exec(stale_imports(now)).all()
     for row in old:
         session.delete(row)
     return len(old)

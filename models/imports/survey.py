@@ -34,6 +34,14 @@ class Survey:
         return {name: column.facts() for name, column in zip(self._names, self._columns, strict=True)}
 
 
+def facts_of(columns: list[str], rows: list[list[Cell]]) -> dict[str, Any]:
+    """The facts of some rows at once."""
+    survey = Survey(columns)
+    for row in rows:
+        survey.add(row)
+    return survey.facts()
+
+
 class _Column:
     def __init__(self) -> None:
         self.filled = self.addresses = 0

@@ -106,6 +106,11 @@ def test_a_workbook_is_read_with_its_numbers_and_dates(tmp_path: Path) -> None:
     ]
 
 
+def test_a_workbook_is_one_by_whatever_name(tmp_path: Path) -> None:
+    path = workbook(tmp_path / "x.xlsx", ("A", [NAMES, ["Bea", "b@x.example", "X"]])).rename(tmp_path / "upload")
+    assert read(path)[1] == [(2, ["Bea", "b@x.example", "X"])]
+
+
 def test_the_sheet_that_looks_most_like_it_is_taken_and_hidden_ones_are_not(tmp_path: Path) -> None:
     path = workbook(
         tmp_path / "x.xlsx",

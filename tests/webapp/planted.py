@@ -14,6 +14,8 @@ from sqlmodel import Session
 import house as building
 from models.deal import StageChange
 from models.event import announce, event_row, place_events
+from models.imports.store import Import, keep_part
+from models.imports.survey import facts_of
 from models.interaction import Block, Interaction
 from models.linking import logged_payload
 from models.suggestion import Signal, Suggestion
@@ -142,9 +144,30 @@ def _plant(house: building.House, session: Session, *, level: str, held: bool, o
         "interaction_id": mail.id,
         "change_id": change,
         "event": "interaction.held" if held else "interaction.logged",
+        "import_id": _import(session, owner.id or 0),
+        "kind": "deals",
         "provider": "google",
         "token": "none-of-ours",
     }
+
+
+def _import(session: Session, user_id: int) -> int:
+    """A spreadsheet that waits to be started."""
+    row = Import(
+        user_id=user_id,
+        kind="contacts",
+        file_name="people.csv",
+        columns=["Email"],
+        mapping={"Email": "emails"},
+        facts=facts_of(["Email"], [["new@fresh.example"]]),
+        state="ready",
+        total=1,
+        made_at=NOW,
+    )
+    session.add(row)
+    session.flush()
+    keep_part(session, row.id or 0, 0, [(2, ["new@fresh.example"])])
+    return row.id or 0
 
 
 def _words(contact_id: int) -> dict[str, Any]:

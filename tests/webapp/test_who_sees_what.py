@@ -56,6 +56,8 @@ BODIES: dict[str, Any] = {
     "POST /api/v1/blocks": {"kind": "domain", "value": "stranger.example"},
     "POST /api/v1/hooks": {"target_url": "http://127.0.0.1:9/x", "event": "*"},
     "POST /api/v1/hooks/{hook_id}/replay": {"after": "0"},
+    "POST /api/v1/imports": {"kind": "deals"},
+    "PATCH /api/v1/imports/{import_id}": {"announce": True},
 }
 """What each writing route of the API is sent; those that take no body stay away."""
 

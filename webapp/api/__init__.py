@@ -10,9 +10,11 @@ from webapp.api import (
     deals,
     deliveries,
     events,
+    export,
     health,
     held,
     hooks,
+    imports,
     interactions,
     keys,
     pipelines,
@@ -40,6 +42,8 @@ NOUNS = (
     hooks,
     events,
     deliveries,
+    imports,
+    export,
 )
 router = APIRouter()
 for noun in NOUNS:

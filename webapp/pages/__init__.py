@@ -14,6 +14,7 @@ from webapp.pages import (
     door,
     firms,
     hooks,
+    imports,
     interactions,
     ledger,
     people,
@@ -41,6 +42,7 @@ for part in (
     hooks,
     settings,
     team,
+    imports,
     search,
 ):
     router.include_router(part.router)
