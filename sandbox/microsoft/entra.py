@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from sandbox.clock import Clock
 from sandbox.microsoft.forms import LOGIN_HOST, PERSONAL, guid, tenant_of
-from sandbox.microsoft.refusals import entra_error
+from sandbox.microsoft.refusals import CLAIMING, CURED, entra_error
 from sandbox.oauth import Signer, b64url
 from sandbox.wire import Refusal
 
@@ -88,7 +88,8 @@ class App:
 class Entra:
     """All apps, codes, grants and tokens. Seconds of the clock. An app that was not registered may do everything.
 
-    `refuse` maps an address (or "" for everybody) to the AADSTS number that its next token requests are refused with.
+    `refuse` maps an address (or "" for everybody) to the AADSTS number that its token requests are refused with, until it is
+    taken out or the user signs in anew and that helps.
     """
 
     clock: Clock
@@ -150,6 +151,11 @@ class Entra:
         if found is None or found.expires_at <= self.clock.now() or found.grant.email in self.disabled:
             return None
         return found.grant, found.scopes
+
+    def signed_in(self, email: str, claims: str) -> None:
+        """The user was at the page: what `refuse` said of them is cured, a second factor too when its claims came along."""
+        if self.refuse.get(email) in CURED | (CLAIMING if claims else set()):
+            del self.refuse[email]
 
     def authorise(self, grant: EntraGrant, *, redirect_uri: str, challenge: str, nonce: str) -> str:
         code = "1.A" + secrets.token_urlsafe(48)

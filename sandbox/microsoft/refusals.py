@@ -74,7 +74,10 @@ AADSTS: dict[int, tuple[str, str, str]] = {
     1002012: ("invalid_scope", "The provided value for scope is not valid; client credentials need /.default.", ""),
     900144: ("invalid_request", "The request body must contain the parameter.", ""),
 }
-_CLAIMING = {50076, 50079, 50074, 50072, 50078, 50158, 53000, 53001, 53003}
+CURED = {700082, 70008, 700084, 50173, 70043, 65001, 90008}
+"""What a new sign-in of the user cures."""
+CLAIMING = {50076, 50079, 50074, 50072, 50078, 50158, 53000, 53001, 53003}
+"""What comes with a claims challenge; a new sign-in that passes it on has met it."""
 
 
 def entra_error(number: int, now: float, text: str = "", *, status: int = 0) -> Answer:
@@ -88,5 +91,5 @@ def entra_error(number: int, now: float, text: str = "", *, status: int = 0) -> 
     given |= {"timestamp": at, "trace_id": trace, "correlation_id": correlation}
     given["error_uri"] = f"https://login.microsoftonline.com/error?code={number}"
     given |= {"suberror": suberror} if suberror else {}
-    given |= {"claims": CLAIMS} if number in _CLAIMING else {}
+    given |= {"claims": CLAIMS} if number in CLAIMING else {}
     return Answer(status, dumped(given), {"Content-Type": f"{JSON}; charset=utf-8"})

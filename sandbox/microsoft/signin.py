@@ -25,7 +25,17 @@ _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Sign in -
 <h1 style="font-size:1.3rem">{title}</h1><p>{client} wants permission to:</p>
 <form method="post">{hidden}{scopes}{choices}
 <button name="choice" value="deny">Cancel</button></form></body></html>"""
-_PASSED = ("client_id", "redirect_uri", "state", "nonce", "code_challenge", "client_info", "response_mode", "scope")
+_PASSED = (
+    "client_id",
+    "redirect_uri",
+    "state",
+    "nonce",
+    "code_challenge",
+    "client_info",
+    "response_mode",
+    "scope",
+    "claims",
+)
 
 
 def signin(world: World, request: Request) -> Answer:
@@ -126,6 +136,7 @@ def _granted(world: World, tenant: str, given: dict[str, str], email: str, scope
         return _refused_back(given, 50057, world)
     if tenant not in (*SHARED_TENANTS, tenant_of(email)):
         return _refused_back(given, 50020, world)
+    microsoft.entra.signed_in(email, given.get("claims", ""))
     grant = microsoft.entra.grant(email, scopes or (*READING, *OPENID), given["client_id"])
     code = microsoft.entra.authorise(
         grant,

@@ -302,5 +302,5 @@ def ask_back(url: str, token: str) -> tuple[int, str, bytes]:
 
 
 def _same(one: Subscription, two: Subscription) -> bool:
-    mark = ("app", "email", "kind", "folder", "changes", "url")
+    mark = ("app", "email", "kind", "folder", "changes")
     return all(getattr(one, name) == getattr(two, name) for name in mark)

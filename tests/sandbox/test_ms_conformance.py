@@ -159,3 +159,11 @@ def test_a_large_mailbox_is_quickly_filled_and_searched(outlook: OutlookBox, gra
     )
     sent, _ = graph.round("/me/mailFolders/sentitems/messages/delta", select="id", prefer="odata.maxpagesize=1000")
     assert len({one["id"] for one in [*items, *sent]}) == 5_000
+
+
+def test_one_conversation_can_be_in_both_providers(world: World, outlook: OutlookBox, graph: GraphClient) -> None:
+    raw = mail(BUYER, f"{INA}, rae@acme.example", message_id="both@northwind.example")
+    box = world.mailbox("rae@acme.example")
+    here, there = outlook.deliver(raw), box.deliver(raw)
+    assert graph.get(f"/me/messages/{here}")["internetMessageId"] == "<both@northwind.example>"
+    assert box.messages[there].envelope.message_id == "both@northwind.example"

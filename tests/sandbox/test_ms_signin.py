@@ -201,6 +201,18 @@ def test_msal_tells_a_revoked_grant_from_a_second_factor(world: World, login: Lo
         assert ("claims" in found) == (variant == "mfa")
 
 
+def test_a_second_factor_is_met_by_passing_its_claims_on(world: World, login: Login) -> None:
+    login.signed_in(INA)
+    world.microsoft.entra.refuse[INA] = 50076
+    refused = login.silent(force_refresh=True)
+    assert login.signed_in(INA)["error_codes"] == [50076]
+    assert "access_token" in login.signed_in(INA, claims_challenge=refused["claims"])
+    world.microsoft.entra.refuse[INA] = 700082
+    assert "access_token" in login.signed_in(INA)
+    world.microsoft.entra.refuse[INA] = 53004
+    assert login.signed_in(INA)["error_codes"] == [53004]
+
+
 def test_a_service_in_trouble_is_no_refusal(world: World, login: Login) -> None:
     world.faults.add("F47", variant="html")
     flow = login.begin()
