@@ -26,7 +26,9 @@ from connectors.doorbell import Inbox
 from connectors.errors import ConnectorError
 from connectors.google import GoogleConfig
 from connectors.guard import check_url
-from connectors.providers import AnyProvider, Google, Granted
+from connectors.lanes import shared_lanes
+from connectors.microsoft.config import MicrosoftConfig
+from connectors.providers import AnyProvider, Google, Granted, Microsoft
 from connectors.window import shared_windows
 from models.account import Account, Source, request_sync
 from models.channel import Channel
@@ -111,8 +113,13 @@ def open_house(*, check: bool = True, **overrides: Any) -> House:
 
 
 def _providers(chosen: Settings) -> dict[str, AnyProvider]:
-    shared = shared_windows(chosen.broker_url) if chosen.broker_url.startswith(("redis", "unix")) else None
-    return {"google": Google(_google(chosen), windows=shared)}
+    several = chosen.broker_url.startswith(("redis", "unix"))
+    shared = shared_windows(chosen.broker_url) if several else None
+    lanes = shared_lanes(chosen.broker_url) if several else None
+    return {
+        "google": Google(_google(chosen), windows=shared),
+        "microsoft": Microsoft(_microsoft(chosen), windows=shared, lanes=lanes),
+    }
 
 
 def _inbox(chosen: Settings) -> Inbox | None:
@@ -152,6 +159,20 @@ def _google(chosen: Settings) -> GoogleConfig:
         timeout=chosen.google_timeout,
         budget_share=chosen.budget_share,
         budget_reserve=chosen.budget_reserve,
+    )
+
+
+def _microsoft(chosen: Settings) -> MicrosoftConfig:
+    return MicrosoftConfig(
+        client_id=chosen.microsoft_client_id,
+        client_secret=chosen.secret("microsoft_client_secret"),
+        tenant=chosen.microsoft_tenant,
+        graph_root=chosen.microsoft_graph_root,
+        login_root=chosen.microsoft_login_root,
+        requests_per_minute=chosen.outlook_requests_per_minute,
+        lanes=chosen.outlook_requests_at_once,
+        timeout=chosen.microsoft_timeout,
+        budget_share=chosen.budget_share,
     )
 
 

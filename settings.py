@@ -105,6 +105,13 @@ class Settings(BaseSettings):
     microsoft_tenant: str = Field("organizations", description="Tenant id, or organizations | common | consumers.")
     microsoft_graph_root: str = Field(MICROSOFT_GRAPH_ROOT, description="Ends in /v1.0. Else a loopback URL.")
     microsoft_login_root: str = Field(MICROSOFT_LOGIN_ROOT, description="Entra's root. Else a loopback URL.")
+    microsoft_timeout: float = Field(20.0, gt=0, le=120, description="Seconds to wait for an answer from Microsoft.")
+    outlook_requests_per_minute: int = Field(
+        1_000, ge=60, description="Requests a minute that Graph allows an app for each mailbox (10,000 in 10 minutes)."
+    )
+    outlook_requests_at_once: int = Field(
+        3, ge=1, le=4, description="Requests to one mailbox that may be under way at once (Graph refuses a fifth)."
+    )
 
     # sync
     budget_share: float = Field(0.75, gt=0, le=1, description="Share of a provider's quota that Dealtrail may use.")

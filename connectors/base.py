@@ -174,8 +174,8 @@ class Mailbox(Protocol):
         ...
 
     def pull(self, cursor: str) -> Page:
-        """What changed since ``cursor``, one page. New messages come with headers only (``body`` None).
-        Raises CursorExpired, TryLater, Reconnect, Refused, Gone, OperatorFault."""
+        """What changed since ``cursor``, one page. New messages come with headers only (``body`` None); Listed stands for one
+        that may be known already. Raises CursorExpired, TryLater, Reconnect, Refused, Gone, OperatorFault."""
         ...
 
     def search(self, addresses: Sequence[str], *, after: datetime | None, page: str = "") -> Hits:
@@ -184,6 +184,10 @@ class Mailbox(Protocol):
         ...
 
     search_width: int
+
+    pull_lists: bool
+    """Whether a pull from a fresh pin goes through all that is there (with headers, by pages called ``backlog``), so that
+    nothing has to be swept; otherwise it tells only of what came after the pin."""
 
     def listing(self, *, after: datetime | None, before: datetime | None, page: str = "") -> Hits:
         """Ids of everything that counts as mail, newest first, for the sweep and the audit."""

@@ -52,7 +52,12 @@ class TryLater(ConnectorError):
 
 
 class CursorExpired(ConnectorError):
-    """The provider no longer knows the cursor."""
+    """The provider no longer knows the cursor; or only a ``part`` of it, and then ``restart`` is a cursor that goes on with
+    the rest and reads that part again."""
+
+    def __init__(self, code: str, sentence: str, *, restart: str = "", part: str = "") -> None:
+        super().__init__(code, sentence)
+        self.restart, self.part = restart, part
 
 
 class Reconnect(ConnectorError):

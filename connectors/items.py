@@ -175,5 +175,9 @@ class Page:
     cursor: str
     more: bool
     estimate: int | None = None
+    backlog: bool = False
+    """The page is of a round through what was there before: what is searched for may go first."""
+    suspect: bool = False
+    """Something left in a way that does not name its items (a whole folder): the source is to be audited soon."""
     notices: tuple[str, ...] = field(default=())
     """Sentences for people about what this page revealed (a calendar was re-listed, say)."""

@@ -10,6 +10,8 @@ from typing import Any, Protocol
 from connectors.base import Budget, Connection, GrantState, GrantStore, Identity, Team
 from connectors.clock import REAL, Clock
 from connectors.google import GoogleConfig
+from connectors.lanes import Lanes, LocalLanes
+from connectors.microsoft.config import MicrosoftConfig
 from connectors.throttle import Throttle
 from connectors.window import Window
 
@@ -132,6 +134,86 @@ class Google:
     def _throttle(self, name: str, units: int, **options: Any) -> Throttle:
         window = self.windows(name) if self.windows else None
         return Throttle(units, clock=self.clock.monotonic, sleep=self.clock.sleep, window=window, **options)
+
+
+@dataclass
+class Microsoft:
+    """Outlook mail and calendar in Microsoft 365."""
+
+    config: MicrosoftConfig
+    name: str = "microsoft"
+    label: str = "Microsoft"
+    clock: Clock = REAL
+    windows: Callable[[str], Window] | None = None
+    lanes: Callable[[str, int], Lanes] | None = None
+    """Where requests are counted, and held back while too many are under way, when several processes share a mailbox; None:
+    in this process alone."""
+    _meters: dict[int, Budget] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def ready(self) -> bool:
+        return bool(self.config.client_id and self.config.client_secret)
+
+    @property
+    def why_not(self) -> str:
+        return "" if self.ready else "Set DEALTRAIL_MICROSOFT_CLIENT_ID and DEALTRAIL_MICROSOFT_CLIENT_SECRET first."
+
+    def begin(self, redirect_uri: str, login_hint: str) -> tuple[str, str, str]:
+        """(address to send the browser to, state, what to keep server-side until it comes back). Raises ConnectorError."""
+        from connectors.microsoft.grant import begin_consent
+
+        consent = begin_consent(self.config, redirect_uri, login_hint=login_hint)
+        return consent.url, consent.state, consent.to_json()
+
+    def finish(self, blob: str, params: Mapping[str, str], redirect_uri: str) -> Granted:
+        """Raises ConnectorError with a sentence for people."""
+        from connectors.microsoft.grant import Consent, finish_consent
+
+        state, identity = finish_consent(self.config, Consent.from_json(blob), params, redirect_uri)
+        return granted(self.name, state, identity)
+
+    def adopt(self, refresh_token: str) -> Granted:
+        """Take over a refresh token that was obtained elsewhere. Raises ConnectorError."""
+        from connectors.microsoft.grant import adopt_refresh_token
+
+        state, identity = adopt_refresh_token(self.config, refresh_token)
+        return granted(self.name, state, identity)
+
+    def team(self, key_text: str) -> Team:
+        """An app with application permissions in a tenant, by what ``microsoft.keys.app_key`` made. Raises OperatorFault."""
+        from connectors.microsoft.team import MicrosoftTeam
+
+        return MicrosoftTeam(self.config, key_text)
+
+    def revoke(self, grant: dict[str, Any]) -> None:
+        """Entra ends a consent for nobody but its person. Raises Refused, which says where."""
+        from connectors.microsoft.grant import cannot_revoke
+
+        raise cannot_revoke()
+
+    def connect(self, store: GrantStore, budget: Budget, *, email: str) -> Connection:
+        """A connection; no network until it is used."""
+        from connectors.microsoft.connection import connect
+
+        return connect(self.config, store, budget, email=email, clock=self.clock)
+
+    def budget(self, account_id: int) -> Budget:
+        """The account's meter, one for its mail and calendar, and for all threads (all processes that share it)."""
+        with self._lock:
+            if account_id not in self._meters:
+                self._meters[account_id] = self._new_meter(f"microsoft:account:{account_id}")
+            return self._meters[account_id]
+
+    def _new_meter(self, name: str) -> Budget:
+        from connectors.microsoft.meter import OutlookMeter
+
+        config, window = self.config, self.windows(name) if self.windows else None
+        allowed = max(60, int(config.requests_per_minute * config.budget_share))
+        clock = self.clock
+        throttle = Throttle(allowed, reserve=allowed // 4, clock=clock.monotonic, sleep=clock.sleep, window=window)
+        lanes = self.lanes(name, config.lanes) if self.lanes else LocalLanes(config.lanes)
+        return OutlookMeter(throttle, lanes)
 
 
 def granted(provider: str, state: GrantState, identity: Identity) -> Granted:

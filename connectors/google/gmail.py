@@ -25,6 +25,8 @@ LABELS_FOR = 600.0
 NOT_MAIL = "-in:drafts -in:chats"
 THREAD_PAYS = 3
 """Wanted messages of one thread from which on reading the whole thread is cheaper (40 units against 20 each)."""
+HEADERS_ONLY = "id,threadId,labelIds,historyId,internalDate,sizeEstimate,payload(mimeType,headers)"
+"""What is asked for where only headers are wanted: Gmail would send the beginning of the text along (``snippet``)."""
 ANY_ID = "any-id"
 """Stands for the id in the pattern of a request."""
 SYSTEM_PLACES: tuple[tuple[str, Place], ...] = (
@@ -39,6 +41,7 @@ class GmailMailbox:
     """``connectors.base.Mailbox`` on Gmail. ``own``: addresses that mail of the owner may come from."""
 
     searchable = True
+    pull_lists = False
     search_width = 20
 
     def __init__(self, client: Client, own: Iterable[str] = ()) -> None:
@@ -127,7 +130,8 @@ class GmailMailbox:
         quota_user = self._client.quota_user or None
 
         def pattern() -> Any:
-            return messages.get(userId="me", id=ANY_ID, format=style, quotaUser=quota_user)
+            fields = HEADERS_ONLY if style == "metadata" else None
+            return messages.get(userId="me", id=ANY_ID, format=style, fields=fields, quotaUser=quota_user)
 
         def request(key: str) -> Any:
             return lambda: _alike(self._client.hold(f"get {style}", pattern), key)

@@ -111,3 +111,25 @@ def make_link(world: sandbox.World, server: sandbox.Server) -> Iterator[Callable
 def link(make_link: Callable[..., Link]) -> Link:
     """The rep's account."""
     return make_link()
+
+
+@pytest.fixture
+def make_outlook(world: sandbox.World, server: sandbox.Server) -> Iterator[Callable[..., Any]]:
+    """Connects Microsoft accounts; settings of the connector by keyword."""
+    from tests.connectors.ms_link import OutlookLink
+
+    made: list[OutlookLink] = []
+
+    def make(email: str = REP, **changes: Any) -> OutlookLink:
+        made.append(OutlookLink(world, server, email, **changes))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.connection.close()
+
+
+@pytest.fixture
+def outlook_link(make_outlook: Callable[..., Any]) -> Any:
+    """The rep's Microsoft account."""
+    return make_outlook()

@@ -1,0 +1,308 @@
+"""A person's consent and an administrator's, at Entra through msal (provider-contract section 3).
+
+msal proves state, nonce and PKCE; since 1.38 it does not look at the ID token, so ``checked_claims`` does: who it is for, who
+issued it, for which tenant, until when. An account's token cache is part of its sealed grant and is stored under the account's own
+lock with every token; whoever waited for the lock finds the new token and makes no call.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msal
+
+from connectors.base import GrantState, GrantStore, Identity, SourceKind
+from connectors.errors import ConnectorError, OperatorFault, Reconnect, Refused
+from connectors.microsoft.config import (
+    CALENDAR_SCOPES,
+    LOGIN_ROOT,
+    MAIL_SCOPES,
+    READING,
+    SHARED_TENANTS,
+    WHOLE_TENANT,
+    MicrosoftConfig,
+)
+from connectors.microsoft.entra import app_of, asked
+from connectors.microsoft.graph import Graph
+from connectors.microsoft.meter import Unmetered
+from connectors.microsoft.token_faults import token_fault
+
+PERSONAL = "9188040d-6c67-4c5b-b112-36a304b66dad"
+"""The tenant of personal accounts."""
+SPARE = timedelta(seconds=60)
+LEEWAY = 300.0
+"""Seconds that clocks may differ."""
+USER = "id,mail,userPrincipalName,proxyAddresses"
+_ELSEWHERE = "The sign-in was meant for another app or organisation. Please start it again."
+_NOT_YOURS = "This sign-in does not belong to this browser. Please start it again."
+
+
+@dataclass(frozen=True)
+class Consent:
+    """A sign-up under way: where to send the browser, and msal's flow, to be kept server-side until it comes back."""
+
+    url: str
+    state: str
+    flow: dict[str, Any]
+
+    def to_json(self) -> str:
+        return json.dumps({"url": self.url, "state": self.state, "flow": self.flow})
+
+    @classmethod
+    def from_json(cls, blob: str) -> Consent:
+        return cls(**json.loads(blob))
+
+
+def begin_consent(config: MicrosoftConfig, redirect_uri: str, *, login_hint: str = "", claims: str = "") -> Consent:
+    """The address of Microsoft's sign-in, with state, PKCE and a nonce of its own. ``claims``: what an earlier refusal
+    demanded. Raises ConnectorError."""
+    flow = asked(
+        app_of(config, msal.TokenCache()).initiate_auth_code_flow,
+        list(READING),
+        redirect_uri=redirect_uri,
+        prompt="select_account",
+        login_hint=login_hint or None,
+        claims_challenge=claims or None,
+        response_mode="query",
+    )
+    return Consent(str(flow["auth_uri"]), str(flow["state"]), flow)
+
+
+def finish_consent(
+    config: MicrosoftConfig, consent: Consent, params: Mapping[str, str], redirect_uri: str
+) -> tuple[GrantState, Identity]:
+    """Exchange the code. Raises Reconnect (start again), Refused (policy), OperatorFault, TryLater."""
+    if not secrets.compare_digest(params.get("state", "").encode(), consent.state.encode()):
+        raise Reconnect("wrong_state", _NOT_YOURS)
+    if params.get("error"):
+        raise token_fault(params, client_id=config.client_id)
+    if not params.get("code"):
+        raise Reconnect("stale_code", "This sign-in has run out or was used before. Please start it again.")
+    cache = msal.SerializableTokenCache()
+    app = app_of(config, cache)
+    answer = asked(app.acquire_token_by_auth_code_flow, dict(consent.flow), dict(params))
+    if "access_token" not in answer and answer.get("error") == "invalid_grant":
+        raise _about_the_code(token_fault(answer, client_id=config.client_id))
+    return _granted(config, answer, cache)
+
+
+def adopt_refresh_token(config: MicrosoftConfig, refresh_token: str) -> tuple[GrantState, Identity]:
+    """Take over a refresh token from elsewhere with all that was consented to, and learn whose it is. Raises as
+    ``finish_consent``."""
+    cache = msal.SerializableTokenCache()
+    answer = asked(app_of(config, cache).acquire_token_by_refresh_token, refresh_token, list(WHOLE_TENANT))
+    return _granted(config, answer, cache)
+
+
+def cannot_revoke() -> Refused:
+    """Entra lets an app end nobody's consent."""
+    return Refused(
+        "own_hands",
+        "Microsoft lets only you end a consent: remove Dealtrail at myapplications.microsoft.com.",
+        scope="account",
+    )
+
+
+def capabilities(scopes: tuple[str, ...], *, team: bool = False) -> tuple[frozenset[SourceKind], tuple[str, ...]]:
+    """(what the scopes allow, sentences about what they do not). ``team``: an administrator gave them. Raises Reconnect for
+    a grant that is of no use."""
+    if not scopes:
+        return frozenset(("mail", "calendar")), ()
+    found: set[SourceKind] = set()
+    missing: list[str] = []
+    remedy = "The organisation's administrator can allow it." if team else "Reconnect and allow it to add them."
+    if MAIL_SCOPES.intersection(scopes):
+        found.add("mail")
+    else:
+        missing.append(f"Reading mail was not allowed: e-mails will not be logged. {remedy}")
+    if CALENDAR_SCOPES.intersection(scopes):
+        found.add("calendar")
+    else:
+        missing.append(f"Reading the calendar was not allowed: meetings will not be logged. {remedy}")
+    if not found:
+        raise Reconnect(
+            "nothing_granted", "Neither mail nor calendar was allowed, so there is nothing to do. Please start again."
+        )
+    return frozenset(found), tuple(missing)
+
+
+def checked_claims(answer: Mapping[str, Any], config: MicrosoftConfig) -> dict[str, Any]:
+    """The claims of the ID token, which came straight from the token endpoint (OpenID Connect Core 3.1.3.7 allows to rely on
+    that connection instead of the signature). Checks aud, tid, iss and exp; msal has checked the nonce."""
+    claims = answer.get("id_token_claims")
+    if not isinstance(claims, dict):
+        raise Reconnect("id_token", "Microsoft did not say who signed in. Please start it again.")
+    audience, tenant = claims.get("aud"), str(claims.get("tid") or "").lower()
+    right = config.client_id in audience if isinstance(audience, list) else audience == config.client_id
+    if not right or not tenant or not claims.get("oid") or claims.get("iss") != f"{LOGIN_ROOT}/{tenant}/v2.0":
+        raise Reconnect("id_token", _ELSEWHERE)
+    if not _allowed(tenant, config.tenant.lower()):
+        raise Reconnect(
+            "other_tenant", "This account belongs to another organisation than the one that Dealtrail is set up for."
+        )
+    if _number(claims.get("exp")) < time.time() - LEEWAY:
+        raise OperatorFault(
+            "clock_skew", "The sign-in is out of date already: this machine's clock is wrong. Set it (NTP)."
+        )
+    return claims
+
+
+def who_is(graph: Graph, home: str) -> tuple[str, tuple[str, ...], str]:
+    """(address, every address they send from with that one first, object id) of a user. Raises ConnectorError."""
+    row = graph.get(home, {"$select": USER}, urgent=True)
+    email = str(row.get("mail") or row.get("userPrincipalName") or "").lower()
+    proxies = [str(one) for one in row.get("proxyAddresses") or []]
+    mine = [one.partition(":")[2].lower() for one in sorted(proxies) if one.lower().startswith("smtp:")]
+    addresses = tuple(dict.fromkeys(one for one in (email, *mine) if "@" in one))
+    return email, addresses, str(row.get("id") or "")
+
+
+class StoredTokens:
+    """``graph.Tokens`` of an account whose grant lives in a GrantStore. One for each thread."""
+
+    def __init__(self, config: MicrosoftConfig, store: GrantStore) -> None:
+        self._config, self._store = config, store
+        self._token, self._until = "", datetime.min.replace(tzinfo=UTC)
+
+    def access(self) -> str:
+        if not self._token or self._until <= datetime.now(UTC) + SPARE:
+            self._use(self._store.state())
+        if not self._token or self._until <= datetime.now(UTC) + SPARE:
+            return self.renew(self._token)
+        return self._token
+
+    def renew(self, stale: str, claims: str = "") -> str:
+        """Take the token that another worker has just fetched, else fetch one and keep it."""
+        with self._store.exclusive() as state:
+            fresh = state.expires_at is not None and state.expires_at > datetime.now(UTC) + SPARE
+            if not (state.access_token and state.access_token != stale and fresh):
+                state = self._renewed(state, claims)
+            self._use(state)
+        return self._token
+
+    def _renewed(self, state: GrantState, claims: str) -> GrantState:
+        if state.key:
+            state = for_app(self._config, state, claims)
+            self._store.save(state)
+            return state
+        cache = msal.SerializableTokenCache()
+        cache.deserialize(str(state.extra.get("cache") or "{}"))
+        try:
+            state = _with_token(state, _silent(self._config, state, cache, claims))
+        except Reconnect as error:
+            state = replace(state, extra=state.extra | {"claims": error.claims})
+            raise
+        finally:
+            state = replace(state, extra=state.extra | {"cache": cache.serialize()})
+            self._store.save(state)
+        return state
+
+    def _use(self, state: GrantState) -> None:
+        self._token = state.access_token
+        self._until = state.expires_at or datetime.min.replace(tzinfo=UTC)
+
+
+def for_app(config: MicrosoftConfig, state: GrantState, claims: str = "") -> GrantState:
+    """The grant with a token that the app got in its own name, for the whole tenant. Raises ConnectorError."""
+    key = state.key
+    app = app_of(
+        config, msal.TokenCache(), tenant=key["tenant"], client_id=key["client_id"], credential=credential_of(key)
+    )
+    answer = asked(app.acquire_token_for_client, list(WHOLE_TENANT), claims_challenge=claims or None)
+    if "access_token" not in answer:
+        raise token_fault(answer, client_id=key["client_id"], robot=True)
+    return _with_token(state, answer)
+
+
+def credential_of(key: Mapping[str, str]) -> str | dict[str, str]:
+    """What msal proves an app with: its certificate, else its secret."""
+    if key.get("private_key"):
+        return {"private_key": key["private_key"], "public_certificate": key["certificate"]}
+    return key.get("client_secret", "")
+
+
+def _silent(config: MicrosoftConfig, state: GrantState, cache: msal.TokenCache, claims: str) -> dict[str, Any]:
+    app = app_of(config, cache, tenant=str(state.extra.get("tenant") or ""))
+    accounts = [one for one in app.get_accounts() if str(one.get("home_account_id")).lower() == state.extra.get("home")]
+    if not accounts:
+        raise Reconnect("no_grant", "This account is not connected any more. Please reconnect.")
+    wanted = [scope for scope in state.scopes if scope in MAIL_SCOPES | CALENDAR_SCOPES or scope.startswith("User.")]
+    answer = asked(
+        app.acquire_token_silent_with_error,
+        wanted or list(READING),
+        accounts[0],
+        force_refresh=True,
+        claims_challenge=claims or None,
+    )
+    if "access_token" not in answer:
+        raise token_fault(answer, client_id=config.client_id)
+    return answer
+
+
+def _granted(
+    config: MicrosoftConfig, answer: Mapping[str, Any], cache: msal.SerializableTokenCache
+) -> tuple[GrantState, Identity]:
+    if "access_token" not in answer:
+        raise token_fault(answer, client_id=config.client_id)
+    claims = checked_claims(answer, config)
+    scopes = tuple(str(one).rpartition("/")[2] for one in str(answer.get("scope") or "").split())
+    able, missing = capabilities(scopes)
+    subject = f"{claims['oid']}.{claims['tid']}".lower()
+    tenant = config.tenant if config.tenant.lower() not in SHARED_TENANTS else ""
+    extra = {"cache": cache.serialize(), "home": subject, "tenant": tenant}
+    state = _with_token(GrantState(scopes=scopes, extra=extra), answer)
+    graph = Graph(config, _Once(state.access_token), Unmetered())
+    try:
+        email, addresses, _ = who_is(graph, "/me")
+    finally:
+        graph.close()
+    email = email or str(claims.get("preferred_username") or "").lower()
+    return state, Identity(subject, email, addresses or (email,), scopes, able, missing)
+
+
+class _Once:
+    """``graph.Tokens`` with the one token that a sign-in gave."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def access(self) -> str:
+        return self._token
+
+    def renew(self, stale: str, claims: str = "") -> str:
+        raise Reconnect("id_token", "Microsoft took the access back as soon as it was given. Please start it again.")
+
+
+def _with_token(state: GrantState, answer: Mapping[str, Any]) -> GrantState:
+    seconds = _number(answer.get("expires_in")) or 3_599.0
+    extra = {name: value for name, value in state.extra.items() if name != "claims"}
+    expires = datetime.now(UTC) + timedelta(seconds=seconds)
+    return replace(state, access_token=str(answer["access_token"]), expires_at=expires, extra=extra)
+
+
+def _about_the_code(error: ConnectorError) -> ConnectorError:
+    """A refusal of a code is about the code, not about a grant that somebody could have withdrawn."""
+    if isinstance(error, Reconnect) and error.code in ("grant_expired", "grant_revoked"):
+        return Reconnect("stale_code", "This sign-in has run out or was used before. Please start it again.")
+    return error
+
+
+def _allowed(tenant: str, configured: str) -> bool:
+    if configured == "organizations":
+        return tenant != PERSONAL
+    if configured == "consumers":
+        return tenant == PERSONAL
+    return configured == "common" or "-" not in configured or tenant == configured
+
+
+def _number(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return 0.0
