@@ -14,8 +14,10 @@ from connectors.items import Meeting
 from models.db import chunks, insert_ids, insert_new, table
 from models.deal import Deal
 from models.interaction import Copy, Interaction, InteractionCompany, InteractionContact, ThreadKey
+from models.levels import narrowed_threads
 from worker import rows, threads
 from worker.accounting import store_ledger
+from worker.acquaint import acquaint
 from worker.announce import announce_cases
 from worker.case import Case, Logging
 from worker.copies import find_same
@@ -33,6 +35,7 @@ def settle(work: Logging, cases: Sequence[Case]) -> list[Case]:
     store_links(work, kept)
     store_ledger(work, cases)
     discover(work, cases)
+    acquaint(work, kept)
     _touch_deals(work, kept)
     announce_cases(work, kept)
     return [case for case in kept if case.fresh]
@@ -71,6 +74,9 @@ def _store_new(work: Logging, cases: Sequence[Case]) -> None:
                 now=work.now,
             )
         case.row["thread_id"] = thread_of[case.view.item_id]
+    narrowed = narrowed_threads(work.session, thread_of.values())
+    for case in fresh:
+        case.row["visibility"] = narrowed.get(case.row["thread_id"], "")
     ids = insert_ids(work.session, Interaction, [case.row for case in fresh])
     by_identity: dict[str, int] = {}
     for case, interaction_id in zip(fresh, ids, strict=True):

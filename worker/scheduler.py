@@ -16,6 +16,7 @@ from sqlmodel import Session, col, select
 from models.account import Source, claim_due_sources, due_sources, release_dead_leases
 from models.audit import due_audits
 from models.deal import Deal
+from models.discovery import untidy
 from models.doorbell import claim_due_channels, due_channels
 from models.event import Event
 from models.imports.store import Import, claim_due_imports, due_imports, release_dead_imports
@@ -56,7 +57,8 @@ def what_is_due(session: Session, now: datetime) -> Due:
         or exists(select(Deal.id).where(col(Deal.suggest_at) <= now))
         or exists(select(Interaction.id).where(col(Interaction.rematch_at) <= now))
         or exists(ended_meetings(now))
-        or exists(due_audits(now)),
+        or exists(due_audits(now))
+        or exists(untidy(now)),
     )
 
 
