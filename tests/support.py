@@ -48,6 +48,17 @@ def settings(folder: Path, server: sandbox.Server | None = None, **overrides: An
     return chosen | overrides
 
 
+def outlook_settings(server: sandbox.Server) -> dict[str, Any]:
+    """What a house needs beside its settings to reach the pretend Microsoft."""
+    return {
+        "microsoft_client_id": "test-client",
+        "microsoft_client_secret": "test-secret",
+        "microsoft_graph_root": server.microsoft_graph_root,
+        "microsoft_login_root": server.microsoft_login_root,
+        "outlook_requests_per_minute": PLENTY,
+    }
+
+
 def mail(
     sender: str,
     to: str | Iterable[str],
@@ -80,6 +91,13 @@ def mail(
 def connect(house: building.House, world: sandbox.World, email: str, *, user: str = "") -> Account:
     """Connect a mailbox of the sandbox without a browser; its user is made when needed."""
     granted = house.providers["google"].adopt(world.refresh_token(email))
+    with house.db.write() as session:
+        return building.store_grant(session, house.keyring, granted, user or email)
+
+
+def connect_outlook(house: building.House, world: sandbox.World, email: str, *, user: str = "") -> Account:
+    """The same for a mailbox at the pretend Microsoft."""
+    granted = house.providers["microsoft"].adopt(world.microsoft_refresh_token(email))
     with house.db.write() as session:
         return building.store_grant(session, house.keyring, granted, user or email)
 

@@ -293,7 +293,8 @@ class OutlookMailbox:
             left, link = None, ""
         if isinstance(left, list):
             return [str(one) for one in left], str(link)
-        self._map = None
+        if self._map is not None:
+            self._map = (float("-inf"), self._map[1])
         return self._known_folders().of_mail(), ""
 
     def _url(self, key: str, query: str, tail: str = "") -> str:
