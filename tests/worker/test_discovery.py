@@ -276,7 +276,8 @@ def test_accepting_brings_their_mail_onto_the_timeline(house: building.House, wo
             ("Re: Offer", "inbound"),
         ]
         assert done.deals and _links(session) == {done.deals[0]: 3}
-        assert "contact.discovered" not in set(session.exec(select(Event.kind)).all())
+        events = session.exec(select(Event).where(Event.kind == "contact.discovered")).all()
+        assert [(event.payload["address"], event.user_id) for event in events] == [(SAM, row.user_id)]
 
 
 def _links(session: Session) -> dict[int, int]:
