@@ -105,8 +105,7 @@ def restart_calendar(work: Work, source: Source, holding: Holding) -> None:
         row.cursor, row.cursor_at = "", now
         row.facts = row.facts | {"gap_recovered_at": now.isoformat()}
         session.add(row)
-        if reconcile.open_audit(session, row.id or 0) is None:
-            session.add(Walk(source_id=row.id or 0, kind="audit", created_at=now))
+        ask_for_audit(session, row.id or 0, now)
         _announce_gap(session, row, good, now)
 
 

@@ -275,6 +275,7 @@ class Machine(RuleBasedStateMachine):
         self.stage.work.db = self.brittle  # type: ignore[assignment]
 
     def _work(self) -> None:
+        self.stage.time.advance(1)
         try:
             self.stage.run_due(self._look)
         except Crash:
