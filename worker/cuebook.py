@@ -21,10 +21,15 @@ from typing import Any
 from worker.sentences import fold_accents
 
 FOLDER = Path(__file__).parent / "cues"
-GUARDS = ("negation", "condition", "hedge", "other", "future", "sarcasm", "yet", "harmless", "asking")
-"""``harmless`` wordings are taken out before the others are looked for; ``asking``: how a clause that asks begins."""
+GUARDS = ("negation", "condition", "hedge", "other", "future", "sarcasm", "yet", "was", "harmless", "asking", "polite")
+"""``harmless`` wordings are taken out before the others are looked for; ``asking``: how a clause that asks begins; ``was``: a
+plan of the past; ``polite``: what may stand beside a yes and says nothing."""
 _DIGIT = re.compile(r"\d")
+FAR_BEHIND = 4
+"""A language with so many times fewer of its everyday words than the best one is not spoken: its words are look-alikes."""
+AGREEING = ("accept.yes", "accept.word", "accept.bare", "accept.order")
 SIDES = ("them", "us", "robot")
+_OPTIONAL_BLANK = re.compile(r"(?<!\\) \?(?![?+*])")
 _NAME = re.compile(r"\{([a-z_]+)\}")
 
 
@@ -37,8 +42,11 @@ class Rule:
     side: str
     confidence: float
     guards: tuple[str, ...]
-    own_negation: bool
-    bare: bool
+    own_negation: bool = False
+    bare: bool = False
+    opens: bool = False
+    whole: bool = False
+    local: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +68,12 @@ class Language:
     guards: dict[str, re.Pattern[str]]
     wake: dict[str, Any]
     files: dict[str, tuple[str, ...]]
+
+    def beside_agreement(self, folded: str) -> str:
+        """What a folded text says beside words of agreement and politeness."""
+        for pattern in (self.guards["polite"], *(cue.pattern for cue in self.cues if cue.rule.name in AGREEING)):
+            folded = pattern.sub(lambda match: " " * len(match.group()), folded)
+        return folded
 
     def candidates(self, text: str, threes: frozenset[str], side: str) -> list[Cue]:
         """The cues of a side that can match a text at all, given as ``packed`` gives it."""
@@ -137,10 +151,13 @@ def spoken(words: Iterable[str], folded: str) -> list[Language]:
     """The languages that a text seems to hold, for matching: rather one too many. ``words``: its folded words."""
     found = set(words)
     few = 1 if len(found) < 15 else 2
+    hits = {one.code: len(found & one.common) for one in languages()}
+    best = max(hits.values())
     return [
         language
         for language in languages()
-        if (len(found & language.common) >= few or found & language.solo)
+        if (hits[language.code] >= few and hits[language.code] * FAR_BEHIND >= best)
+        or (found & language.solo and (hits[language.code] + 1) * FAR_BEHIND >= best)
         or (not language.spaced and re.search(r"[\u4e00-\u9fff]", folded))
     ]
 
@@ -165,8 +182,7 @@ def _rule(name: str, row: dict[str, Any]) -> Rule:
         side=row.get("side", "them"),
         confidence=float(row.get("confidence", 0.0)),
         guards=guards,
-        own_negation=bool(row.get("own_negation", False)),
-        bare=bool(row.get("bare", False)),
+        **{flag: bool(row.get(flag, False)) for flag in ("own_negation", "bare", "opens", "whole", "local")},
     )
 
 
@@ -214,7 +230,8 @@ def _expand(line: str, words: dict[str, str]) -> str:
 def _source(line: str, words: dict[str, str], spaced: bool) -> str:
     text = fold_accents(_expand(line, words)).replace("'", "'?")
     if not spaced:
-        return text.replace("~?", "~").replace("~", ".{0,14}?").replace(" ", r"\s*")
+        return text.replace("~?", "~").replace("~", ".{0,14}?").replace(" ?", " ").replace(" ", r"\s*")
+    text = _OPTIONAL_BLANK.sub(r"\\s*", text)
     text = re.sub(r"\s*~\s*", r"(?:\\W|\\W.{0,45}?\\W)", text)
     return rf"(?<!\w)(?:{text})(?!\w)".replace(" ", r"\s+")
 

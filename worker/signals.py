@@ -27,6 +27,14 @@ _CLAUSE = re.compile(
     r"[,;:()\uff0c\uff1b\uff1a]|\s[-\u2013\u2014]\s|\b(?:but|however|though|maar|echter|aber|jedoch|mais|pero|sino|so|dus|also|donc|asi que)\b"
     r"|\u4f46|\u4e0d\u8fc7"
 )
+_AND = re.compile(r"\b(?:and|und|en|et|y)\b|\u5e76")
+_TERM = re.compile(r"\w+")
+_ADDRESS = re.compile(r"^\W*\w+(?: \w+){0,2}\s*[,!:\uff0c\uff01\uff1a]\s*$")
+"""Whom a sentence speaks to, in front of what it says."""
+BESIDE = 4
+"""Letters that may stand beside a yes: a name, no more."""
+AFTERWARDS = 4
+"""Words that may follow a word of agreement in its clause."""
 _INVERTED = "\u00bf"
 _TAG = re.compile(r"<(?:/?[a-z][^<>]{0,300}|!--[^<>]{0,300})>|&(?:nbsp|amp|lt|gt|quot|#\d{1,5});", re.I)
 _BREAK = re.compile(r"<(?:br|/p|/div|/li|/tr|/h\d)\b", re.I)
@@ -106,7 +114,28 @@ def _in_language(
 def _holds(cue: Cue, language: Language, sentence: Sentence) -> bool:
     """Whether the wording stands in the sentence, at some place where no guard spoils it."""
     places = islice(cue.pattern.finditer(sentence.text), MOST_PLACES)
-    return any(not _spoilt(cue.rule, language, sentence, match) for match in places)
+    return any(
+        _placed(cue.rule, language, sentence.text, match) and not _spoilt(cue.rule, language, sentence, match)
+        for match in places
+    )
+
+
+def _placed(rule: Rule, language: Language, text: str, match: re.Match[str]) -> bool:
+    """Whether a word of agreement stands where it can be one: it opens its clause, or is all that its sentence says."""
+    if rule.whole:
+        before = text[: match.start()]
+        if before.strip() and not _ADDRESS.search(before):
+            return False
+        return _letters(language.beside_agreement(text[match.start() :])) <= BESIDE
+    if not rule.opens or not language.spaced:
+        return True
+    start, end = _clause(text, match.start(), match.end())
+    before = language.beside_agreement(text[start : match.start()])
+    return not _letters(before) and len(_WORD.findall(text[match.end() : end])) <= AFTERWARDS
+
+
+def _letters(text: str) -> int:
+    return sum(map(len, _TERM.findall(text)))
 
 
 def _spoilt(rule: Rule, language: Language, sentence: Sentence, match: re.Match[str]) -> bool:
@@ -119,7 +148,17 @@ def _spoilt(rule: Rule, language: Language, sentence: Sentence, match: re.Match[
     text = language.guards["harmless"].sub(_blank, sentence.text)
     start, end = _clause(text, match.start(), match.end())
     clause = text[start:end]
-    looked_at = {"negation": clause, "future": clause, "yet": clause, "other": text if rule.bare else clause}
+    looked_at = {
+        "negation": clause,
+        "future": clause,
+        "yet": clause,
+        "was": clause,
+        "other": text if rule.bare else clause,
+    }
+    if rule.local:
+        looked_at = dict.fromkeys(rule.guards, clause)
+    if rule.kind == "got":
+        looked_at["future"] = _AND.split(text[start : match.end()])[-1]
     if rule.own_negation:
         looked_at["negation"] = text[start : match.start()] + " " + text[match.end() : end]
     return any(
@@ -185,7 +224,7 @@ def _subject(line: Line, deal_name: str) -> Iterator[Signal]:
     if not folded or shared:
         return
     rule = rules()["subject.other"]
-    for language in spoken(_WORD.findall(folded), folded):
+    for language in spoken(_WORD.findall(folded + " " + fold(line.new[:LONGEST])), folded):
         if language.guards["other"].search(language.guards["harmless"].sub(_blank, folded)):
             yield Signal(rule.kind, line.id, rule.name, "", -1, -1, line.at, rule.confidence, language.code)
             return

@@ -7,11 +7,13 @@ it is. Whether somebody has gone quiet is asked last, and only when nothing else
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
 from worker.cuebook import rules
+from worker.sentences import fold
 from worker.timeline_view import DealView, Evidence, Line, Proposal, Signal
 from worker.wake import wake_date
 
@@ -19,6 +21,9 @@ RANK = {"lead": 0, "contacted": 1, "qualified": 2, "proposal": 3}
 FACTS = ("budget", "authority", "timing")
 AFTER_REMINDER = timedelta(days=5)
 NEAR = timedelta(days=3)
+NEARBY = 160
+"""Characters beside the sentence that puts a deal off in which its date may stand."""
+_THEN = re.compile(r"\b(?:then|dann|dan|alors|entonces)\b|到时|届时|那时")
 _OUTCOME = {"accept": "won", "yes": "won", "reject": "lost", "postpone": "fridge"}
 
 
@@ -151,14 +156,16 @@ def _their_word(deal: DealView, story: Story, line: Line, signal: Signal, kinds:
     elif kind in ("need", *FACTS):
         story.facts.setdefault(kind, signal)
     elif kind in ("accept", "yes"):
-        if _counts(deal, story, signal, kinds, strange):
+        known = story.final
+        better = known is None or known.line_id != line.id or known.kind not in ("accept", "yes")
+        if _counts(deal, story, signal, kinds, strange) and (better or _strength(signal) > _strength(known or signal)):
             story.final = signal
     elif kind == "reject":
         if "postpone" not in kinds or signal.rule in ("reject.competitor", "reject.inhouse"):
             story.final = signal
     elif kind == "postpone":
         known = story.wake_on if story.final is not None and story.final.line_id == line.id else None
-        wake = wake_date(_around(line, signal), line.at)
+        wake = _wake(line, signal)
         if wake is not None or known is None:
             story.final, story.wake_on = signal, wake
 
@@ -218,7 +225,7 @@ def _contacted(deal: DealView, story: Story) -> Proposal | None:
 
 def _from_fridge(deal: DealView, story: Story, lines: Sequence[Line]) -> Proposal | None:
     final = story.final
-    if final is not None and final.kind in ("accept", "yes") and final.at >= deal.stage_since:
+    if final is not None and final.kind in ("accept", "yes", "reject") and final.at >= deal.stage_since:
         return _final(story)
     line = story.wrote_since
     if line is None or (final is not None and final.line_id == line.id):
@@ -246,9 +253,7 @@ def _silence(
         ours_after = story.ours is not None and story.ours.at > theirs.at
         if not ours_after and (_asks(theirs) or any(s.kind == "request" for s in signals.get(theirs.id, ()))):
             return None
-        named = (
-            wake_date(theirs.new, theirs.at) if any(s.kind == "timing" for s in signals.get(theirs.id, ())) else None
-        )
+        named = wake_date(theirs.new, theirs.at)
         if named is not None and named > now.date():
             return None
     rule = rules()["silence.patience"]
@@ -285,9 +290,13 @@ def _lines(text: str) -> list[tuple[int, str]]:
     return found
 
 
-def _around(line: Line, signal: Signal) -> str:
-    """The sentence that puts the deal off, and the one after it."""
-    return line.new[signal.start : signal.end + 160] if signal.start >= 0 else line.new[:500]
+def _wake(line: Line, signal: Signal) -> date | None:
+    """The time named in the sentence that puts the deal off, in the next one, or in the one before, if it says "then"."""
+    if signal.start < 0:
+        return wake_date(line.new[:500], line.at)
+    before = line.new[max(0, signal.start - NEARBY) : signal.start] if _THEN.search(fold(signal.quote)) else ""
+    parts = (signal.quote, line.new[signal.start : signal.end + NEARBY], before)
+    return next((found for found in (wake_date(part, line.at) for part in parts) if found), None)
 
 
 def _evidence(signal: Signal) -> Evidence:

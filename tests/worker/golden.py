@@ -27,11 +27,11 @@ PAGE = Path(__file__).with_name("golden_matching.md")
 Row = dict[str, str]
 
 
-def tables() -> dict[str, list[Row]]:
-    """Every table of the page by its heading; each row by the table's own column names."""
+def tables(page: Path = PAGE) -> dict[str, list[Row]]:
+    """Every table of a page by its heading; each row by the table's own column names."""
     found: dict[str, list[Row]] = {}
     heading, columns = "", []
-    for line in PAGE.read_text(encoding="utf-8").splitlines():
+    for line in page.read_text(encoding="utf-8").splitlines():
         if line.startswith("#"):
             heading, columns = line.lstrip("# "), []
         elif line.startswith("|"):
