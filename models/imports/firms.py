@@ -19,15 +19,14 @@ class Firms:
         self._by_name: dict[str, int] = {}
         self._by_domain: dict[str, int | None] = {}
         self._names: dict[int, str] = {}
+        self._held: list[Company] = []  # so that the session need not read them again for each row
         self.fresh_domains: list[str] = []
         self.written = 0
         wanted = {name for name in names if name}
         for part in chunks(wanted | {name.lower() for name in wanted}):
-            found = select(Company.id, Company.name).where(
-                (col(Company.name).in_(part)) | func.lower(Company.name).in_(part)
-            )
-            for key, name in session.exec(found.order_by(col(Company.id).desc())):
-                self._know(key or 0, name)
+            found = select(Company).where((col(Company.name).in_(part)) | func.lower(Company.name).in_(part))
+            for row in session.exec(found.order_by(col(Company.id).desc())):
+                self._know(row)
         self._bare = set(self._names) - _with_domains(session, self._names)
         for part in chunks({registrable(one) for one in domains if one}):
             rows = session.exec(
@@ -74,13 +73,14 @@ class Firms:
         key = self._by_domain[clean]
         if key and key not in self._names:
             row = self._session.get(Company, key)
-            self._names[key] = row.name if row else ""
+            if row is not None:
+                self._know(row)
         return key
 
     def _make(self, name: str, domains: list[str]) -> int:
         self.written += 1
         company = add_company(self._session, name[:200], [], now=self._now)
-        self._know(company.id or 0, company.name)
+        self._know(company)
         self._bare.add(company.id or 0)
         return company.id or 0
 
@@ -94,9 +94,10 @@ class Firms:
                 self._bare.discard(key)
                 self.fresh_domains.append(clean)
 
-    def _know(self, key: int, name: str) -> None:
-        self._by_name[_fold(name)] = key
-        self._names[key] = name
+    def _know(self, row: Company) -> None:
+        self._held.append(row)
+        self._by_name[_fold(row.name)] = row.id or 0
+        self._names[row.id or 0] = row.name
 
 
 def _with_domains(session: Session, ids: Iterable[int]) -> set[int]:
