@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 import idna
 
@@ -25,11 +26,17 @@ _DOMAIN = re.compile(
 _INVOLVED = re.compile(r"[\"();:\\]|<[^<>,]*,")
 """What plain splitting at commas would read wrong: quotes, comments, groups, a comma inside angle brackets."""
 _SPACES = re.compile(r"\s+")
+SHORT = 300
+"""Characters of a header that is worth remembering."""
 
 
 def parse(value: str, role: Role) -> list[Party]:
     """The parties of one header value, at most ``MOST_RECIPIENTS``. Never raises."""
     text = unfold(value)[:MOST_CHARACTERS]
+    return list(_again(text, role) if len(text) <= SHORT else _parsed(text, role))
+
+
+def _parsed(text: str, role: Role) -> tuple[Party, ...]:
     found: list[Party] = []
     for name, address in _mailboxes(text):
         clean = valid(address)
@@ -37,7 +44,11 @@ def parse(value: str, role: Role) -> list[Party]:
             found.append(Party(role, clean, _shown(name, clean)))
         if len(found) >= MOST_RECIPIENTS:
             break
-    return found
+    return tuple(found)
+
+
+_again = lru_cache(maxsize=4_096)(_parsed)
+"""The same few people write most of the mail."""
 
 
 def parse_all(headers: Sequence[tuple[str, str]]) -> tuple[Party, ...]:
