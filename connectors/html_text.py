@@ -60,6 +60,11 @@ CUT = "\x02"
 """Stands in the text where a container of quoted mail begins; everything behind it is quoted."""
 
 
+def plain(text: str) -> str:
+    """What may be HTML (a meeting's description) as text of at most 50,000 characters."""
+    return html_to_text(text)[0].replace(CUT, "")[:50_000] if "<" in text else text[:50_000]
+
+
 def html_to_text(html: str) -> tuple[str, tuple[str, ...]]:
     """(text, http links). A container that mail programs put quoted mail in begins with ``CUT``; blockquotes become lines
     beginning with ``>``."""

@@ -13,6 +13,7 @@ import re
 from datetime import datetime, timedelta
 
 from connectors.items import Meeting, Message
+from connectors.meeting_identity import SINGLE
 from models.addresses import canonical, domain_of, registrable, same_mailbox
 from models.contact import is_free_mail
 
@@ -36,7 +37,8 @@ def of_meeting(meeting: Meeting) -> str:
     if meeting.uid:
         return f"u:{meeting.uid[:400]}|{meeting.original_start:%Y%m%dT%H%M}"
     organizer = next((canonical(p.address) for p in meeting.parties if p.role == "organizer"), "")
-    return f"u:{_hash(organizer, f'{meeting.original_start:%Y%m%dT%H%M}', meeting.subject)}"
+    when = meeting.start if meeting.original_start == SINGLE else meeting.original_start
+    return f"u:{_hash(organizer, f'{when:%Y%m%dT%H%M}', meeting.subject)}"
 
 
 def mail_fingerprint(message: Message) -> str:

@@ -17,15 +17,15 @@ from connectors.addresses import valid
 from connectors.errors import ConnectorError, CursorExpired, Gone, TryLater
 from connectors.google.client import Client
 from connectors.google.faults import NotFound
+from connectors.html_text import plain
 from connectors.items import Item, Meeting, Page, Party, Response, Unreadable
+from connectors.meeting_identity import SINGLE, canonical_uid
 
 BACK, AHEAD = timedelta(days=30), timedelta(days=60)
 FIRST_BACK = timedelta(days=365)
 PAGE = 250
 MOST_PAGES = 40
 SLIDE = timedelta(days=1)
-SINGLE = datetime(1970, 1, 1, tzinfo=UTC)
-"""``original_start`` of a meeting that does not recur: it stays the same meeting when it is moved."""
 ANSWERS: dict[str, Response] = {"accepted": "accepted", "declined": "declined", "tentative": "tentative"}
 
 
@@ -173,7 +173,7 @@ def read_event(event: dict[str, Any]) -> Meeting:
     organizer = event.get("organizer") or {}
     return Meeting(
         item_id=str(event["id"]),
-        uid=uid(str(event.get("iCalUID") or "")),
+        uid=canonical_uid(str(event.get("iCalUID") or "")),
         original_start=moment(original)[0] if original else SINGLE,
         start=start,
         end=end,
@@ -206,21 +206,6 @@ def moment(value: dict[str, Any]) -> tuple[datetime, bool]:
         except (ZoneInfoNotFoundError, ValueError):
             found = found.replace(tzinfo=UTC)
     return found.astimezone(UTC), False
-
-
-def uid(value: str) -> str:
-    """The calendar UID; what a "this and following" split adds (``_R20261103T090000``) stays, because it is another
-    series."""
-    return value.strip()[:400]
-
-
-def plain(text: str) -> str:
-    """A description, which may be HTML, as text."""
-    if "<" not in text:
-        return text[:50_000]
-    from connectors.html_text import CUT, html_to_text
-
-    return html_to_text(text)[0].replace(CUT, "")[:50_000]
 
 
 def _parties(event: dict[str, Any], organizer: dict[str, Any]) -> tuple[Party, ...]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from connectors.base import Calendar, GrantStore, Identity, SourceInfo
+from connectors.base import GrantStore, Identity, SourceInfo
 from connectors.clock import REAL, Clock
-from connectors.errors import OperatorFault, Refused
+from connectors.errors import Refused
 from connectors.microsoft import grant
+from connectors.microsoft.calendar import OutlookCalendar, list_calendars
 from connectors.microsoft.config import MicrosoftConfig
 from connectors.microsoft.graph import Graph
 from connectors.microsoft.mail import OutlookMailbox
@@ -68,6 +69,8 @@ class MicrosoftConnection:
         if "mail" in able:
             found.append(SourceInfo("mail", MINE, "Outlook"))
             found += [SourceInfo("mail", str(one), str(one)) for one in state.extra.get("shared") or []]
+        if "calendar" in able:
+            found += list_calendars(self._graph)
         return found
 
     def mailbox(self, external_id: str) -> OutlookMailbox:
@@ -76,8 +79,8 @@ class MicrosoftConnection:
             self._boxes[external_id] = OutlookMailbox(self._line(external_id), self._own)
         return self._boxes[external_id]
 
-    def calendar(self, external_id: str) -> Calendar:
-        raise OperatorFault("no_calendar", "Outlook calendars are not read by this version.")
+    def calendar(self, external_id: str) -> OutlookCalendar:
+        return OutlookCalendar(self._graph, external_id)
 
     def revoke(self) -> None:
         """Raises Refused, which says where a person ends their consent."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from sandbox.clock import Clock
@@ -244,7 +244,7 @@ class Diary:
         if found is None and event_id in self.occurrences:
             key, at = self.occurrences[event_id]
             series = self.events.get(key)
-            if series is None or at in series.removed:
+            if series is None or at in series.removed or not _falls(series, at):
                 return None
             if at in series.exceptions:
                 return self.events.get(series.exceptions[at])
@@ -301,6 +301,12 @@ class Diary:
         self.log.append(Noted(self.serial, event.calendar, event.key, event.id, kind, before))
         if self.on_change is not None:
             self.on_change(self, event, told)
+
+
+def _falls(series: Event, at: datetime) -> bool:
+    """Whether a series (still) has an occurrence, or an exception in its place, that begins then."""
+    second = timedelta(seconds=1)
+    return at in series.exceptions or at in series.span.begins(at - second, at + second)
 
 
 def _instant(at: datetime | date) -> datetime:

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from connectors.items import Meeting, Party
+from connectors.meeting_identity import SINGLE
 from tests.support import BUYER, COLLEAGUE, NOW, REP
 from tests.worker.scene import note, talk
 from worker.identity import agree, mail_fingerprint, of_meeting, of_message, plain_subject
@@ -98,3 +99,11 @@ def test_a_meeting_without_a_uid_is_named_by_organizer_start_and_subject() -> No
     assert of_meeting(one()) == of_meeting(one(organizer=REP.upper()))
     for change in ({"subject": "Other"}, {"organizer": COLLEAGUE}, {"original_start": NOW + timedelta(hours=1)}):
         assert of_meeting(one()) != of_meeting(one(**change))
+
+
+def test_meetings_that_do_not_recur_and_have_no_uid_are_told_apart_by_their_start() -> None:
+    single = {"uid": "", "original_start": SINGLE, "subject": "Demo"}
+    assert of_meeting(talk(BUYER, start=NOW, **single)) == of_meeting(talk(BUYER, start=NOW, **single))
+    assert of_meeting(talk(BUYER, start=NOW, **single)) != of_meeting(
+        talk(BUYER, start=NOW + timedelta(days=1), **single)
+    )
