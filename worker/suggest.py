@@ -146,10 +146,11 @@ def _theirs(deal: DealView, story: Story, line: Line, said: Sequence[Signal]) ->
 
 def _their_word(deal: DealView, story: Story, line: Line, signal: Signal, kinds: set[str], strange: bool) -> None:
     kind = signal.kind
-    if kind == "retract" or (kind == "undecided" and story.final and story.final.kind in ("accept", "yes")):
+    said_yes = story.final is not None and story.final.kind in ("accept", "yes")
+    if kind in ("retract", "undecided") and (said_yes or kind == "retract" and _before(story.final, line)):
         story.final = None
     elif kind in ("reopen", "request"):
-        if story.final and story.final.line_id != line.id and story.final.kind in ("reject", "postpone"):
+        if _before(story.final, line) and not said_yes:
             story.final = None
     elif kind == "got":
         story.offer = story.offer or signal
@@ -168,6 +169,11 @@ def _their_word(deal: DealView, story: Story, line: Line, signal: Signal, kinds:
         wake = _wake(line, signal)
         if wake is not None or known is None:
             story.final, story.wake_on = signal, wake
+
+
+def _before(final: Signal | None, line: Line) -> bool:
+    """Whether the last word so far was said in an earlier mail."""
+    return final is not None and final.line_id != line.id
 
 
 def _counts(deal: DealView, story: Story, signal: Signal, kinds: set[str], strange: bool) -> bool:

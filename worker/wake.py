@@ -20,6 +20,7 @@ from worker.sentences import fold, fold_accents
 _ISO = re.compile(r"(?<!\d)(20\d\d)-(\d\d)-(\d\d)(?!\d)")
 _NUMERIC = re.compile(r"(?<![\d.,/])(\d{1,2})[./](\d{1,2})[./](20\d\d|\d\d)?(?![\d/])")
 _YEAR = re.compile(r"(?<!\d)(20\d\d)(?!\d)")
+_FISCAL = re.compile(r"fiscal|financ|budget|fy|boek|begroting|geschaft|haushalt|wirtschaft|exercice|ejercicio|school|\u8d22")
 _BARE_YEAR = re.compile(r"(?<![\d.,#/-])(20\d\d)(?![\d.,/-]*\d)")
 LATE, MID, SECOND = 24, 15, 16
 """The day of a month meant by its end, its middle and its second half."""
@@ -110,14 +111,20 @@ def _months(text: str, day: date) -> Iterator[date]:
         year = _YEAR.search(text[found.end() : found.end() + 7])
         if found["past"]:
             continue
-        yield from _in_month(found, number, int(year[1]) if year else None, words.next_year.search(near), day)
+        yield from _in_month(found, number, int(year[1]) if year else None, _next_year(words, near), day)
+
+
+def _next_year(words: _Words, near: str) -> bool:
+    """Whether words near a month put it into the next calendar year; a fiscal year has its own start, which is the month."""
+    found = words.next_year.search(near)
+    return found is not None and not _FISCAL.search(found[0])
 
 
 def _in_month(
-    found: re.Match[str], month: int, year: int | None, next_year: re.Match[str] | None, day: date
+    found: re.Match[str], month: int, year: int | None, next_year: bool, day: date
 ) -> Iterator[date]:
     number = int(found["day"] or found["day_after"] or _part(found))
-    for chosen in _valid(year or day.year + bool(next_year), month, number):
+    for chosen in _valid(year or day.year + next_year, month, number):
         if found["after"] and number == 1:
             chosen = _later(chosen, 1)
         this_month = (chosen.year, chosen.month) == (day.year, day.month)
