@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 from sqlmodel import Field, Session, SQLModel, col, select
 
@@ -12,6 +13,7 @@ from models.db import chunks, insert_new
 from models.erasure import Erased, refuse_erased
 from models.errors import Conflict, Invalid, NotFound
 from models.fields import instant
+from models.setting import team_settings
 
 
 class Company(SQLModel, table=True):
@@ -66,6 +68,14 @@ def is_free_mail(domain: str) -> bool:
     return domain in free_mail_domains() or registrable(domain) in free_mail_domains()
 
 
+def is_free(domain: str, settings: dict[str, Any]) -> bool:
+    """The same with what the team has decided about single domains."""
+    names = {domain, registrable(domain)}
+    if not names.isdisjoint(settings["free_mail_exceptions"]):
+        return False
+    return not names.isdisjoint(settings["free_mail_too"]) or is_free_mail(domain)
+
+
 def add_company(session: Session, name: str, domains: Iterable[str], *, now: datetime) -> Company:
     """A company with its domains. Raises Invalid (no name, no domain, free mail), Conflict (another's domain)."""
     if not name.strip():
@@ -79,7 +89,7 @@ def add_company(session: Session, name: str, domains: Iterable[str], *, now: dat
 
 def set_domains(session: Session, company: Company, domains: Iterable[str]) -> None:
     """Make ``domains`` the company's domains. Raises Invalid, Conflict."""
-    wanted = {_own_domain(domain) for domain in domains}
+    wanted = {_own_domain(session, domain) for domain in domains}
     for row in session.exec(select(CompanyDomain).where(CompanyDomain.company_id == company.id)).all():
         if row.domain in wanted:
             wanted.discard(row.domain)
@@ -95,7 +105,7 @@ def set_domains(session: Session, company: Company, domains: Iterable[str]) -> N
 def company_for_domain(session: Session, domain: str, *, now: datetime, name: str = "") -> Company:
     """The company that owns a domain; made when nobody does. Of many who ask for one at the same time one makes it and all
     get it. Raises Invalid (no domain, free mail)."""
-    clean = registrable(_own_domain(domain))
+    clean = registrable(_own_domain(session, domain))
     owner = company_of_domain(session, clean)
     if owner is None:
         made = Company(name=name.strip() or clean, created_at=now)
@@ -233,7 +243,7 @@ def known_people(session: Session) -> tuple[list[str], list[str]]:
 def learn_domain(session: Session, company_id: int, domain: str) -> None:
     """Give a company a domain unless somebody has it or it is a free-mail provider's; safe under races."""
     domain = registrable(canonical_domain(domain))
-    if domain and not is_free_mail(domain):
+    if domain and not is_free(domain, team_settings(session)):
         insert_new(session, CompanyDomain, [{"domain": domain, "company_id": company_id}])
 
 
@@ -247,11 +257,11 @@ def _holder_of(session: Session, address: str) -> int | None:
     return session.exec(select(ContactAddress.contact_id).where(ContactAddress.address == address)).first()
 
 
-def _own_domain(domain: str) -> str:
+def _own_domain(session: Session, domain: str) -> str:
     clean = canonical_domain(domain)
     if not clean:
         raise Invalid(f"{domain!r} is not a domain.", "domains")
-    if is_free_mail(clean):
+    if is_free(clean, team_settings(session)):
         raise Invalid(f"{clean} is a free-mail provider: it cannot stand for one company.", "domains")
     return clean
 

@@ -8,7 +8,7 @@ from sqlmodel import Session, col, select
 
 from models.account import Account, AccountAddress
 from models.addresses import canonical, canonical_domain, domain_of, lineage, registrable, same_mailbox, weak
-from models.contact import CompanyDomain, is_free_mail
+from models.contact import CompanyDomain, is_free
 from models.interaction import Block
 from models.user import User
 
@@ -47,7 +47,7 @@ def load_ours(session: Session, settings: dict[str, Any]) -> Ours:
     domains = {domain_of(canonical(email)) for _, email in mine}
     domains |= {canonical_domain(domain) for domain in settings["internal_domains"]}
     domains |= _of_nobody_else(session, {domain_of(canonical(email)) for _, email in aliases})
-    ours.domains = {registrable(domain) for domain in domains if domain and not is_free_mail(domain)}
+    ours.domains = {registrable(domain) for domain in domains if domain and not is_free(domain, settings)}
     for user_id, email in [*mine, *aliases]:
         ours.by_user.setdefault(user_id, set()).update((canonical(email), weak(canonical(email))))
     return ours
@@ -65,6 +65,12 @@ def blocked_values(session: Session, user_id: int | None) -> tuple[set[str], set
             else:
                 values |= {value, same_mailbox(value)}
     return values, labels
+
+
+def is_marked(addresses: Iterable[str], settings: dict[str, Any]) -> bool:
+    """Whether one of the receivers of a mail of ours is the address that keeps it out of the books."""
+    marks = {form for one in settings["no_log_addresses"] for form in (one, weak(one))}
+    return bool(marks) and any(not marks.isdisjoint((address, weak(address))) for address in addresses)
 
 
 def is_blocked(address: str, values: set[str]) -> bool:

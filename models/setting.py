@@ -13,6 +13,10 @@ DEFAULTS: dict[str, Any] = {
     "team_name": "Our team",
     "internal_domains": [],
     "internal_addresses": [],
+    "no_log_addresses": [],
+    "no_log_labels": ["no-log"],
+    "free_mail_too": [],
+    "free_mail_exceptions": [],
     "several_deals": "ask",  # ask | newest | all
     "grace_days": 14,
     "reach_back_days": 90,
@@ -91,6 +95,10 @@ def _each(clean: Callable[[str], str], what: str) -> Callable[[str, Any], list[s
     return check
 
 
+def _label(value: str) -> str:
+    return value.strip().lower()[:200]
+
+
 def _currency(name: str, value: Any) -> str:
     if not isinstance(value, str) or len(value) != 3 or not (value.isascii() and value.isalpha()):
         raise Invalid("A currency is three letters, such as EUR.", name)
@@ -101,6 +109,10 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "team_name": _text,
     "internal_domains": _each(canonical_domain, "domains"),
     "internal_addresses": _each(canonical, "e-mail addresses"),
+    "no_log_addresses": _each(canonical, "e-mail addresses"),
+    "no_log_labels": _each(_label, "labels"),
+    "free_mail_too": _each(canonical_domain, "domains"),
+    "free_mail_exceptions": _each(canonical_domain, "domains"),
     "several_deals": _one_of("ask", "newest", "all"),
     "grace_days": _days,
     "reach_back_days": _days,

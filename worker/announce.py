@@ -60,7 +60,8 @@ def meeting_events(
 
 def _payload(work: Logging, case: Case, *, owner: bool) -> dict[str, Any]:
     level = CopyLevel(work.account.user_id, work.account.visibility)
-    sight = decide_sight(viewer_id=work.account.user_id if owner else None, held=False, override="", copies=[level])
+    viewer, override = work.account.user_id if owner else None, case.row.get("visibility", "")
+    sight = decide_sight(viewer_id=viewer, held=False, override=override, copies=[level])
     links = [
         {"deal_id": link.deal_id, "rule": link.rule, "score": link.score, "reasons": list(link.reasons)}
         for link in case.decision.links

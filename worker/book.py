@@ -11,7 +11,7 @@ from sqlmodel import Session, col, select
 
 from models.account import Account
 from models.addresses import DOTLESS, domain_of, lineage, weak
-from models.contact import CompanyDomain, Contact, ContactAddress, is_free_mail
+from models.contact import CompanyDomain, Contact, ContactAddress, is_free
 from models.db import chunks
 from models.deal import Deal, DealContact, StageChange
 from models.erasure import NOBODY
@@ -146,7 +146,8 @@ def _load_ours(session: Session, book: Book) -> None:
 
 
 def _load_blocks(session: Session, book: Book, account: Account | None) -> None:
-    book.blocked, book.blocked_labels = blocked_values(session, account.user_id if account else None)
+    book.blocked, labels = blocked_values(session, account.user_id if account else None)
+    book.blocked_labels = labels | set(book.settings["no_log_labels"])
 
 
 def _load_people(session: Session, book: Book, outside: set[str]) -> None:
@@ -159,7 +160,7 @@ def _load_people(session: Session, book: Book, outside: set[str]) -> None:
     for part in chunks(near):
         for row in session.exec(select(ContactAddress).where(col(ContactAddress.weak_form).in_(part))):
             by_weak.setdefault(row.weak_form, set()).add(row.contact_id)
-    domains = {one for address in outside for one in lineage(domain_of(address)) if not is_free_mail(one)}
+    domains = {one for address in outside for one in lineage(domain_of(address)) if not is_free(one, book.settings)}
     for part in chunks(domains):
         for row in session.exec(select(CompanyDomain).where(col(CompanyDomain.domain).in_(part))):
             book.domains[row.domain] = row.company_id

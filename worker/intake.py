@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -131,6 +131,13 @@ def _source(session: Session, source_id: int) -> tuple[Source, Account]:
     return source, account
 
 
+def _closed(item: Item) -> Item:
+    """What an account may keep whose level allows no text: who, when and the subject."""
+    if isinstance(item, Message):
+        return replace(item, body=None, attachments=())
+    return replace(item, description="", join_url="") if isinstance(item, Meeting) else item
+
+
 def _decide(
     session: Session,
     keyring: Keyring,
@@ -140,7 +147,8 @@ def _decide(
     known: dict[str, LedgerEntry],
     now: datetime,
 ) -> list[int]:
-    contents = veil.veiled(session, {item.item_id: item for item in items if isinstance(item, Message | Meeting)})
+    kept = items if account.visibility == "full" else [_closed(item) for item in items]
+    contents = veil.veiled(session, {item.item_id: item for item in kept if isinstance(item, Message | Meeting)})
     views = {
         item_id: view.of_message(item, source.id or 0) if isinstance(item, Message) else view.of_meeting(item)
         for item_id, item in contents.items()

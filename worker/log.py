@@ -14,6 +14,7 @@ from connectors.items import Meeting
 from models.db import chunks, insert_ids, insert_new, table
 from models.deal import Deal
 from models.interaction import Copy, Interaction, InteractionCompany, InteractionContact, ThreadKey
+from models.levels import narrowed_threads
 from worker import rows, threads
 from worker.accounting import store_ledger
 from worker.acquaint import acquaint
@@ -73,6 +74,9 @@ def _store_new(work: Logging, cases: Sequence[Case]) -> None:
                 now=work.now,
             )
         case.row["thread_id"] = thread_of[case.view.item_id]
+    narrowed = narrowed_threads(work.session, thread_of.values())
+    for case in fresh:
+        case.row["visibility"] = narrowed.get(case.row["thread_id"], "")
     ids = insert_ids(work.session, Interaction, [case.row for case in fresh])
     by_identity: dict[str, int] = {}
     for case, interaction_id in zip(fresh, ids, strict=True):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from models.erasure import NOBODY, WHY
+from models.ours import is_marked
 from worker.book import Book
 from worker.placement import Customer, LinkTo, place
 from worker.view import SENDER_ROLES, Person, View
@@ -25,6 +26,7 @@ MACHINE_WORDS = {
     "receipt": "a read receipt",
     "notification": "an automatic notification",
 }
+RECEIVERS = ("to", "cc", "bcc")
 PERSONAL_MACHINES = {"bounce", "auto_reply"}
 """Machine mail that says something about the person it comes from: a company's domain is enough for it. The rest is logged
 only where an exact contact takes part, or in a known conversation."""
@@ -64,6 +66,8 @@ def decide(view: View, book: Book) -> Decision:
         outsiders = [person for person in outsiders if person.role != "sender"]
     if not outsiders and (from_us or view.kind == "meeting"):
         return Decision("internal", "between colleagues")
+    if from_us and is_marked((p.address for p in view.people if p.role in RECEIVERS), book.settings):
+        return Decision("ignored", "marked not to be logged")
     refusal = _refusal(view, authors, outsiders, book)
     if refusal:
         return Decision("ignored", refusal)

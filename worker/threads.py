@@ -15,6 +15,7 @@ from sqlmodel import Session, col, select
 
 from models.db import chunks, insert_ids, insert_new, table
 from models.interaction import Interaction, Thread, ThreadKey
+from models.privacy import RANK
 from worker.view import View
 
 
@@ -72,10 +73,19 @@ def _make(session: Session, names: Sequence[str], local: _Joined, now: datetime)
 def _merge(session: Session, merges: Mapping[int, int]) -> None:
     keys, interactions = table(ThreadKey), table(Interaction)
     for gone, kept in merges.items():
+        _keep_narrower(session, gone, kept)
         session.connection().execute(update(keys).where(keys.c.thread_id == gone).values(thread_id=kept))
         session.connection().execute(
             update(interactions).where(interactions.c.thread_id == gone).values(thread_id=kept)
         )
+
+
+def _keep_narrower(session: Session, gone: int, kept: int) -> None:
+    """What was narrowed stays so when two conversations turn out to be one."""
+    levels = {row.id: row.visibility for row in session.exec(select(Thread).where(col(Thread.id).in_((gone, kept))))}
+    narrow = min((level for level in levels.values() if level), key=lambda level: RANK.get(level, 0), default="")
+    if narrow and levels.get(kept) != narrow:
+        session.get_one(Thread, kept).visibility = narrow
 
 
 class _Joined:

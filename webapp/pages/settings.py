@@ -19,7 +19,6 @@ from webapp.pages.show import done, go, page
 from webapp.security import policy
 
 router = APIRouter()
-LISTS = ("internal_domains", "internal_addresses")
 DAYS = ("grace_days", "reach_back_days")
 
 
@@ -33,10 +32,10 @@ def settings(request: Request, given: Given, me: Me) -> Response:
 @router.post("/settings/team")
 @policy("admin")
 def change_team(request: Request, given: Given, me: Me, form: Sent) -> Response:
-    """The team's settings, all of them at once."""
+    """The team's settings, those that the form names; a box that is not ticked is not sent."""
     try:
         with given.db.write() as session:
-            for name in DEFAULTS:
+            for name in _named(form):
                 set_team_setting(session, name, checked_setting(name, _value(form, name)))
     except Invalid as error:
         return settings_page(request, given, me, typed=form.as_typed(), fault=str(error), field=error.field)
@@ -70,10 +69,10 @@ def revocation(request: Request, given: Given, me: Me, key_id: int) -> Response:
 @router.post("/blocks")
 @policy("rep")
 def block(request: Request, given: Given, me: Me, form: Sent) -> Response:
-    """Never log an address, a domain or a label: in one's own mailboxes, or for the whole team (administrators)."""
+    """Never log an address, a domain or a label: in one's own mailboxes, or for the whole team (who leads)."""
     team = form.text("whose") == "team"
-    if team and not me.is_admin:
-        raise Forbidden("Blocks of the whole team are for an admin.")
+    if team and not me.leads:
+        raise Forbidden("What the whole team blocks is for managers and administrators to decide.")
     try:
         with given.db.write() as session:
             made = add_block(
@@ -96,8 +95,8 @@ def unblock(request: Request, given: Given, me: Me, block_id: int) -> Response:
         row = session.get(Block, block_id)
         if row is None or row.user_id not in (None, me.id):
             raise NotFound("There is no such block.")
-        if row.user_id is None and not me.is_admin:
-            raise Forbidden("Blocks of the whole team are for an admin.")
+        if row.user_id is None and not me.leads:
+            raise Forbidden("What the whole team blocks is for managers and administrators to decide.")
         session.delete(row)
     return done(request, f"{row.value} may be logged again.", to="/settings")
 
@@ -156,8 +155,13 @@ def _read(session: Session, me: Viewer) -> dict[str, Any]:
     }
 
 
+def _named(form: Fields) -> list[str]:
+    sent = form.as_typed()
+    return [name for name, default in DEFAULTS.items() if name in sent or isinstance(default, bool)]
+
+
 def _value(form: Fields, name: str) -> Any:
-    if name in LISTS:
+    if isinstance(DEFAULTS[name], list):
         return form.lines(name)
     if name in DAYS:
         number = form.number(name)
