@@ -23,6 +23,7 @@ from models.addresses import canonical, canonical_domain, domain_of
 from models.errors import Invalid, ModelError, NotFound
 from models.service_key import keep_key
 from models.user import User, find_user
+from settings import load
 
 AT_ONCE = 8
 MOST_BYTES = 4 * 1024 * 1024
@@ -53,7 +54,7 @@ Told = Callable[[int, int, Outcome], None]
 
 def enrol(
     provider: str,
-    key_file: Path,
+    key: Path | str,
     *,
     domain: str = "",
     admin: str = "",
@@ -61,13 +62,14 @@ def enrol(
     told: Told = lambda done, total, last: None,
     house: House | None = None,
 ) -> dict[str, Any]:
-    """Connect everybody in ``domain``, or everybody in ``addresses``; ``ok`` is False when one of them was refused.
+    """Connect everybody in ``domain``, or everybody in ``addresses``, with a key (its file, or what ``app_key`` made); ``ok``
+    is False when one of them was refused.
     Raises Invalid, NotFound, ConnectorError when there is nobody to connect at all."""
     house = house or open_house()
     chosen = house.providers.get(provider)
     if chosen is None:
         raise Invalid(f"{provider!r} cannot be connected; known: {', '.join(house.providers)}.")
-    team = chosen.team(read_text(key_file, "a service account's key"))
+    team = chosen.team(read_text(key, "a service account's key") if isinstance(key, Path) else key)
     people = _domain(team, domain, admin) if domain else list(_listed(addresses))
     if not people:
         raise NotFound(f"There is nobody in {domain}." if domain else "No address was named.")
@@ -79,6 +81,19 @@ def enrol(
         "client_id": team.client_id,
         **{result: _shown(outcomes, result) for result in ("connected", "skipped", "refused")},
     }
+
+
+def app_key(tenant: str, *, certificate: Path | None, secret: Path | None, client_id: str = "") -> str:
+    """The key of a Microsoft app that acts in its own name in a tenant; what is not named is taken from the settings. Raises
+    Invalid, SettingsError, OperatorFault."""
+    from connectors.microsoft import keys
+
+    chosen = load()
+    pem = read_text(certificate, "a certificate and its private key (PEM)") if certificate else ""
+    shown = read_text(secret, "a client secret") if secret else ""
+    if not pem and not shown:
+        shown = chosen.secret("microsoft_client_secret")
+    return keys.app_key(client_id or chosen.microsoft_client_id, tenant, pem=pem, secret=shown)
 
 
 def read_text(path: Path, what: str) -> str:

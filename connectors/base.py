@@ -61,7 +61,7 @@ class Hits:
 @dataclass(slots=True)
 class GrantState:
     """The secret part of an account, as plain data; whoever holds it seals it. ``extra`` is the provider's own
-    (a token cache). ``expires_at`` is aware UTC. ``delegated_to`` is whose mailbox a service account opens, ``key`` that
+    (a token cache, claims that the next sign-in must satisfy). ``expires_at`` is aware UTC. ``delegated_to`` is whose mailbox a service account opens, ``key`` that
     service account's key file: kept once for all its accounts, so it is no part of the plain data."""
 
     refresh_token: str = ""
@@ -142,8 +142,8 @@ class Person:
 
 
 class Team(Protocol):
-    """A service account, with which an operator connects many mailboxes. ``key`` is its key file, ``email`` and
-    ``client_id`` are what an administrator knows it by. Threads may share it; each method raises ConnectorError."""
+    """A service account (Google) or an app in its own name (Microsoft), with which an operator connects many mailboxes.
+    ``key`` is its key file, ``email`` and ``client_id`` are what an administrator knows it by. Threads may share it; each method raises ConnectorError."""
 
     key: dict[str, str]
     email: str
@@ -224,6 +224,10 @@ class Calendar(Protocol):
 
     def window(self, *, now: datetime) -> tuple[datetime, datetime]:
         """The span in which occurrences are materialised."""
+        ...
+
+    def listed_until(self, *, now: datetime) -> datetime | None:
+        """Where a first listing ends: it says nothing of what lies later. None: it holds all that is to come."""
         ...
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -62,15 +63,17 @@ class Consent:
 def begin_consent(config: MicrosoftConfig, redirect_uri: str, *, login_hint: str = "", claims: str = "") -> Consent:
     """The address of Microsoft's sign-in, with state, PKCE and a nonce of its own. ``claims``: what an earlier refusal
     demanded. Raises ConnectorError."""
-    flow = asked(
-        app_of(config, msal.TokenCache()).initiate_auth_code_flow,
-        list(READING),
-        redirect_uri=redirect_uri,
-        prompt="select_account",
-        login_hint=login_hint or None,
-        claims_challenge=claims or None,
-        response_mode="query",
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a form posted from elsewhere would come without our cookie; PKCE guards the code
+        flow = asked(
+            app_of(config, msal.TokenCache()).initiate_auth_code_flow,
+            list(READING),
+            redirect_uri=redirect_uri,
+            prompt="select_account",
+            login_hint=login_hint or None,
+            claims_challenge=claims or None,
+            response_mode="query",
+        )
     return Consent(str(flow["auth_uri"]), str(flow["state"]), flow)
 
 
