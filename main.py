@@ -97,25 +97,46 @@ def doctor(as_json: Json = False) -> None:
 
 @app.command()
 def connect(
-    provider: Annotated[str, typer.Argument(help="google")],
+    provider: Annotated[str, typer.Argument(help="google | microsoft")],
     emails: Annotated[list[str] | None, typer.Argument(metavar="[EMAIL]...", help="The mailboxes' addresses.")] = None,
     refresh_token_file: Annotated[Path | None, typer.Option(help="File that holds a refresh token for it.")] = None,
     user: Annotated[str, typer.Option(help="Whose account it becomes; default: the address itself.")] = "",
     service_account: Annotated[
         Path | None, typer.Option(help="Key file of a service account, to connect a whole team at once.")
     ] = None,
-    domain: Annotated[str, typer.Option(help="Everybody in this Workspace domain, suspended users left out.")] = "",
+    tenant: Annotated[
+        str,
+        typer.Option(help="Microsoft: connect a whole team of this tenant (id or domain) by application permissions."),
+    ] = "",
+    certificate_file: Annotated[
+        Path | None, typer.Option(help="With --tenant: the app's certificate and its private key (PEM).")
+    ] = None,
+    client_secret_file: Annotated[
+        Path | None, typer.Option(help="With --tenant: the app's secret instead; default MICROSOFT_CLIENT_SECRET.")
+    ] = None,
+    client_id: Annotated[str, typer.Option(help="With --tenant: the app; default MICROSOFT_CLIENT_ID.")] = "",
+    domain: Annotated[str, typer.Option(help="Everybody in this domain, those without a mailbox left out.")] = "",
     admin: Annotated[str, typer.Option(help="An administrator of it, in whose name its users are listed.")] = "",
     addresses: Annotated[Path | None, typer.Option(help="File with one address a line instead of the domain.")] = None,
     as_json: Json = False,
 ) -> None:
     """Connect mailboxes without a browser: one with a refresh token, or a team with a service account.
 
-    One: connect google EMAIL --refresh-token-file FILE. A team: connect google --service-account KEY.json, and either --domain
-    ACME.EXAMPLE [--admin EMAIL] or addresses. An administrator of the Workspace must have allowed the service account first.
+    One: connect google|microsoft EMAIL --refresh-token-file FILE. A team: connect google --service-account KEY.json, or connect
+    microsoft --tenant ID --certificate-file APP.pem, and either --domain ACME.EXAMPLE [--admin EMAIL] or addresses. An
+    administrator of the organisation must have allowed the service account (the app) first.
     """
     named = list(emails or ())
-    if service_account is not None:
+    if tenant:
+        from enrol import app_key
+
+        if provider != "microsoft" or service_account or refresh_token_file or user or admin:
+            fail("--tenant connects a team of Microsoft 365: connect microsoft --tenant ID, and --domain or addresses.")
+        key = app_key(tenant, certificate=certificate_file, secret=client_secret_file, client_id=client_id)
+        _connect_team(provider, key, named, addresses, domain, "", as_json=as_json)
+    elif certificate_file or client_secret_file or client_id:
+        fail("--certificate-file, --client-secret-file and --client-id go with --tenant.")
+    elif service_account is not None:
         if refresh_token_file or user:
             fail("--service-account connects everybody as themselves; leave --refresh-token-file and --user out.")
         _connect_team(provider, service_account, named, addresses, domain, admin, as_json=as_json)
@@ -143,7 +164,7 @@ def _connect_one(provider: str, email: str, token_file: Path, user: str, *, as_j
 
 
 def _connect_team(
-    provider: str, key: Path, named: list[str], listed: Path | None, domain: str, admin: str, *, as_json: bool
+    provider: str, key: Path | str, named: list[str], listed: Path | None, domain: str, admin: str, *, as_json: bool
 ) -> None:
     from enrol import enrol, read_addresses
 
