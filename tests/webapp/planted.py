@@ -18,16 +18,21 @@ from models.imports.store import Import, keep_part
 from models.imports.survey import facts_of
 from models.interaction import Block, Interaction
 from models.linking import logged_payload
+from models.merging import merge_contacts
+from models.offering import decide
 from models.suggestion import Signal, Suggestion
 from models.tables import metadata
 from models.user import ApiKey, create_key, hash_token, sign_in
 from models.webhook import Attempt, Delivery, add_webhook
 from tests.models import cast
+from tests.models.strangers import exchanged
 from tests.support import NOW, REP
 from tests.web import serving
 from webapp.security import COOKIE
 
 SUBJECT, TEXT, SNIPPET, FILE, QUOTE = "QSUBJECT", "QTEXT", "QSNIPPET", "QFILE", "QQUOTE"
+PERSON = "QPERSON"
+"""Stands in the name of people found in the owner's mail: never for anybody else's eyes."""
 MARKS = (SUBJECT, TEXT, SNIPPET, FILE, QUOTE)
 PEOPLE = {
     "owner": (REP, "rep"),
@@ -132,6 +137,7 @@ def _plant(house: building.House, session: Session, *, level: str, held: bool, o
         mail = cast.letter(session, account=account, source=source, people=[person], on=sale, **columns)
     ids = _around(house, session, mail, sale.id or 0, owner.id or 0, held=held)
     change = session.exec(select(StageChange.id).where(StageChange.deal_id == sale.id)).scalar()  # pyright: ignore
+    ids |= _strangers(house, session, owner.id or 0)
     return ids | {
         "account_id": account.id,
         "company_id": firm.id,
@@ -151,23 +157,17 @@ def _plant(house: building.House, session: Session, *, level: str, held: bool, o
     }
 
 
-def _import(session: Session, user_id: int) -> int:
-    """A spreadsheet that waits to be started."""
-    row = Import(
-        user_id=user_id,
-        kind="contacts",
-        file_name="people.csv",
-        columns=["Email"],
-        mapping={"Email": "emails"},
-        facts=facts_of(["Email"], [["new@fresh.example"]]),
-        state="ready",
-        total=1,
-        made_at=NOW,
+def _strangers(house: building.House, session: Session, owner_id: int) -> dict[str, Any]:
+    """Somebody whom the rep may take in, somebody whom they have ignored, and two cards that were made one."""
+    waiting, ignored = (
+        exchanged(session, house.keyring, f"{who}@stoneworks.example", name=f"{who} {PERSON}") for who in ("sam", "tim")
     )
-    session.add(row)
-    session.flush()
-    keep_part(session, row.id or 0, 0, [(2, ["new@fresh.example"])])
-    return row.id or 0
+    assert waiting is not None and ignored is not None
+    done = decide(session, house.keyring, [ignored.id or 0], "ignore", user_id=owner_id, now=NOW)
+    one, other = (cast.buyer(session, f"{who}@twice.example", name="Twice") for who in ("a", "b"))
+    merge = merge_contacts(session, one.id or 0, other.id or 0, user_id=owner_id, now=NOW)
+    place_events(session)
+    return {"discovery_id": waiting.id, "batch": done.batch, "merge_id": merge.id, "twice_id": one.id}
 
 
 def _words(contact_id: int) -> dict[str, Any]:

@@ -12,7 +12,20 @@ import pytest
 from fastapi import APIRouter, FastAPI
 
 import house as building
-from tests.webapp.planted import FILE, MARKS, PEOPLE, QUOTE, SNIPPET, SUBJECT, TEXT, Team, photograph, planted, put_back
+from tests.webapp.planted import (
+    FILE,
+    MARKS,
+    PEOPLE,
+    PERSON,
+    QUOTE,
+    SNIPPET,
+    SUBJECT,
+    TEXT,
+    Team,
+    photograph,
+    planted,
+    put_back,
+)
 from webapp import app as application
 from webapp.app import policies
 from webapp.security import SAFE
@@ -38,6 +51,8 @@ BODIES: dict[str, Any] = {
     "PATCH /api/v1/companies/{company_id}": {"name": "Other"},
     "POST /api/v1/contacts": {"emails": ["new@fresh.example"]},
     "PATCH /api/v1/contacts/{contact_id}": {"title": "Head"},
+    "POST /api/v1/discovered/decisions": {"ids": ["{discovery_id}"], "decision": "contact"},
+    "POST /api/v1/merges": {"kind": "contact", "kept_id": "{contact_id}", "gone_id": "{twice_id}"},
     "POST /api/v1/deals": {"name": "Fresh"},
     "PATCH /api/v1/deals/{deal_id}": {"name": "Other", "stage": "Contacted"},
     "PUT /api/v1/deals/{deal_id}/stage": {"stage": "Lost", "reason": "price"},
@@ -61,7 +76,16 @@ BODIES: dict[str, Any] = {
 }
 """What each writing route of the API is sent; those that take no body stay away."""
 
-FORM = {"deal_id": "{deal_id}", "stage": "Contacted", "name": "Other", "why": "too early", "visibility": "metadata"}
+FORM = {
+    "deal_id": "{deal_id}",
+    "stage": "Contacted",
+    "name": "Other",
+    "why": "too early",
+    "visibility": "metadata",
+    "ids": "{discovery_id}",
+    "decision": "contact",
+    "other": "{twice_id}",
+}
 """What each form of the pages is sent; each takes what it knows."""
 
 
@@ -93,6 +117,7 @@ def test_no_answer_carries_a_word_that_the_asker_may_not_read(
                 assert answer.status_code < 500, f"{who} {sent}: {answer.status_code}"
                 leaked = {mark for mark in MARKS if mark in answer.text} - allowed
                 assert not leaked, f"{who} {sent} at {level}, {mode}: {answer.status_code} tells {sorted(leaked)}"
+                assert who == "owner" or PERSON not in answer.text, f"{who} {sent} tells whom the owner writes with"
                 _keeps_its_policy(who, wanted, answer.status_code, sent)
                 if method not in SAFE and answer.status_code < 400:
                     put_back(house, before)
@@ -156,6 +181,19 @@ def test_every_writing_route_of_the_api_that_takes_a_body_has_one_in_the_table(a
     assert taking <= set(BODIES), f"say what to send to {sorted(taking - set(BODIES))}"
 
 
+def test_whom_the_owner_writes_with_is_told_to_the_owner_alone(house: building.House) -> None:
+    told = ("/api/v1/discovered", "/api/v1/events", "/discovered", "/discovered/news")
+    with planted(house) as team:
+        for path in told:
+            assert PERSON in _ask(team, "owner", "GET", path)[0].text, path
+            for who in ("other", "manager", "admin", "nobody"):
+                assert PERSON not in _ask(team, who, "GET", path)[0].text, f"{who} {path}"
+        for who in ("other", "manager", "admin"):
+            sent = {"ids": [team.ids["discovery_id"]], "decision": "never"}
+            assert team.ask(who, "POST", "/api/v1/discovered/decisions", json=sent).status_code == 404
+            assert _ask(team, who, "DELETE", "/api/v1/discovered/decisions/{batch}")[0].status_code == 404
+
+
 @pytest.mark.parametrize("who", ["other", "manager"])
 def test_an_account_is_none_of_a_colleague_s_business(house: building.House, who: str) -> None:
     with planted(house) as team:
@@ -215,6 +253,8 @@ def _value(team: Team, name: str) -> Any:
 
 def _filled(team: Team, body: dict[str, Any]) -> dict[str, Any]:
     def fill(value: Any) -> Any:
+        if isinstance(value, list):
+            return [fill(one) for one in value]
         return _value(team, value[1:-1]) if isinstance(value, str) and value.startswith("{") else value
 
     return {name: fill(value) for name, value in body.items()}

@@ -11,11 +11,13 @@ from sqlmodel import Session, col, func, select
 from models.contact import Company, CompanyDomain, Contact, add_company, set_domains
 from models.deal import Deal
 from models.errors import Conflict, Invalid, NotFound
+from models.merging import merged_into
 from models.reach import domain_added
 from webapp import present
 from webapp.deps import Given, Me
 from webapp.pages import stream
 from webapp.pages.forms import Sent
+from webapp.pages.merging import companies_alike
 from webapp.pages.show import go, page
 from webapp.security import policy
 
@@ -67,7 +69,11 @@ def create_company(request: Request, given: Given, form: Sent) -> Response:
 @router.get("/companies/{company_id}")
 @policy("rep")
 def company(request: Request, given: Given, me: Me, company_id: int) -> Response:
-    """One company: people, deals and everything that happened."""
+    """One company: people, deals and everything that happened. Of one that was merged, the card it is on."""
+    with given.db.read() as session:
+        moved = None if session.get(Company, company_id) else merged_into(session, "company", company_id)
+    if moved is not None:
+        return go(f"/companies/{moved}")
     return _company_page(request, given, me, company_id)
 
 
@@ -112,7 +118,8 @@ def _company_page(
     fault: str = "",
 ) -> Response:
     with given.db.read() as session:
-        shown = present.companies(session, [_row(session, company_id)])[0]
+        row = _row(session, company_id)
+        shown = present.companies(session, [row])[0]
         people = session.exec(
             select(Contact).where(Contact.company_id == company_id).order_by(func.lower(Contact.name)).limit(200)
         ).all()
@@ -124,6 +131,7 @@ def _company_page(
             "people": present.contacts(session, list(people)),
             "deals": present.deals(session, list(deals)),
             "stream": stream.of_company(session, company_id, me),
+            "alike": companies_alike(session, row),
         }
     fields = typed or {"name": shown["name"], "domains": "\n".join(shown["domains"])}
     return page(

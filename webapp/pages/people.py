@@ -13,11 +13,13 @@ from models.contact import Company, Contact, ContactAddress, add_contact, set_ad
 from models.deal import Deal, DealContact
 from models.errors import Conflict, Invalid, NotFound
 from models.interaction import Interaction, InteractionContact
+from models.merging import merged_into
 from models.reach import contact_changed, people_added
 from webapp import present
 from webapp.deps import Given, Me
 from webapp.pages import stream
 from webapp.pages.forms import Sent
+from webapp.pages.merging import contacts_alike
 from webapp.pages.show import go, page
 from webapp.security import policy
 
@@ -134,7 +136,11 @@ def create_contact(request: Request, given: Given, form: Sent) -> Response:
 @router.get("/contacts/{contact_id}")
 @policy("rep")
 def contact(request: Request, given: Given, me: Me, contact_id: int, before: str = "") -> Response:
-    """One person: facts, deals and everything that happened with them."""
+    """One person: facts, deals and everything that happened with them. Of somebody who was merged, the card they are on."""
+    with given.db.read() as session:
+        moved = None if session.get(Contact, contact_id) else merged_into(session, "contact", contact_id)
+    if moved is not None:
+        return go(f"/contacts/{moved}")
     return _contact_page(request, given, me, contact_id, before=before)
 
 
@@ -195,6 +201,7 @@ def _contact_page(
             "deals": present.deals(session, list(deals)),
             "stream": stream.of_contact(session, contact_id, me, before=stream.read_cursor(before)),
             "firms": _firms(session),
+            "alike": contacts_alike(session, row, shown["emails"]),
         }
     return page(
         request,

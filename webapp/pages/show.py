@@ -62,7 +62,7 @@ def page(request: Request, template: str, *, status: int = 200, **context: Any) 
     viewer: Viewer | None = getattr(request.state, "viewer", None)
     said = _said(request)
     whole = template[0] != "_"
-    standing = standing_of(deps.db, viewer) if whole and viewer is not None and status != 500 else None
+    standing = standing_of(deps.db, viewer, deps.clock()) if whole and viewer is not None and status != 500 else None
     text = TEMPLATES.get_template(template).render(
         viewer=viewer,
         csrf=viewer.csrf if viewer else "",

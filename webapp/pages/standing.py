@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlmodel import Session, col, func, select
 
 from models.account import Account
 from models.db import Database
+from models.discovery import count_offers
 from models.interaction import Held, Interaction
 from models.suggestion import Suggestion
 from webapp.deps import Viewer
@@ -19,12 +21,13 @@ class Standing:
 
     review: int
     troubled: int
+    discovered: int = 0
 
 
-def standing_of(db: Database, viewer: Viewer) -> Standing:
+def standing_of(db: Database, viewer: Viewer, now: datetime) -> Standing:
     """How it stands for a viewer now."""
     with db.read() as session:
-        return Standing(waiting(session, viewer), _troubled(session, viewer))
+        return Standing(waiting(session, viewer), _troubled(session, viewer), count_offers(session, viewer.id, now=now))
 
 
 def waiting(session: Session, viewer: Viewer) -> int:

@@ -111,6 +111,33 @@
     for (const open of all("details.panel[open], details.who[open]")) if (!open.contains(event.target)) open.open = false;
   });
 
+  // ---- people to take in: one is current, several may be ticked
+  const offers = () => all(".offer");
+  let offerAt = 0;
+  function atOffer(place) {
+    const list = offers();
+    if (!list.length) return;
+    offerAt = Math.max(0, Math.min(list.length - 1, place));
+    list.forEach((row, at) => at === offerAt ? row.setAttribute("aria-current", "true") : row.removeAttribute("aria-current"));
+    list[offerAt].scrollIntoView({ block: "nearest" });
+  }
+  function tellTicked() {
+    const count = all(".offer :checked").length, told = one("#ticked");
+    if (told) told.textContent = count ? `${count} ticked` : "";
+  }
+  const tick = () => one(".offer[aria-current] input")?.click();
+  document.addEventListener("click", (event) => {
+    if (event.target.closest("[data-ticks]") && !all(".offer :checked").length) {
+      const box = one(".offer[aria-current] input");
+      if (box) box.checked = true;
+    }
+    if (event.target.closest("[data-tick-all]")) {
+      const boxes = all(".offer input[type=checkbox]"), on = boxes.some((box) => !box.checked);
+      for (const box of boxes) box.checked = on;
+    }
+    tellTicked();
+  }, true);
+
   // ---- keys
   const help = () => { const box = one("#help"); box.open ? box.close() : box.showModal(); };
   const typing = (node) => node.closest?.("input:not([type=radio]):not([type=checkbox]), textarea, select, [contenteditable]");
@@ -125,7 +152,7 @@
     if (one("dialog[open]") && event.key !== "?") return;
     const within = one("details.panel[open]");
     const target = (within && one(`[data-key="${CSS.escape(event.key)}"]`, within)) || one(`[data-key="${CSS.escape(event.key)}"]`);
-    const own = { j: () => step(1), k: () => step(-1), z: undo, "?": help, "/": () => one("#q").focus() }[event.key];
+    const own = { j: () => offers().length ? atOffer(offerAt + 1) : step(1), k: () => offers().length ? atOffer(offerAt - 1) : step(-1), x: tick, z: undo, "?": help, "/": () => one("#q").focus() }[event.key];
     if (!target && !own) return;
     event.preventDefault();
     target ? target.click() : own();
@@ -229,7 +256,7 @@
     tellTimes(root);
     sortable(root);
     showUndo();
-    if (root.id === "main" || root === document.body) choose();
+    if (root.id === "main" || root === document.body) { choose(); atOffer(offerAt); tellTicked(); }
   }
   document.addEventListener("DOMContentLoaded", () => {
     const said = one("#said");
