@@ -41,7 +41,9 @@ class AnyProvider(Protocol):
     @property
     def why_not(self) -> str: ...
 
-    def begin(self, redirect_uri: str, login_hint: str) -> tuple[str, str, str]: ...
+    def begin(
+        self, redirect_uri: str, login_hint: str, before: Mapping[str, Any] | None = None
+    ) -> tuple[str, str, str]: ...
 
     def finish(self, blob: str, params: Mapping[str, str], redirect_uri: str) -> Granted: ...
 
@@ -78,8 +80,11 @@ class Google:
     def why_not(self) -> str:
         return "" if self.ready else "Set DEALTRAIL_GOOGLE_CLIENT_ID and DEALTRAIL_GOOGLE_CLIENT_SECRET first."
 
-    def begin(self, redirect_uri: str, login_hint: str) -> tuple[str, str, str]:
-        """(address to send the browser to, state, what to keep server-side until it comes back)."""
+    def begin(
+        self, redirect_uri: str, login_hint: str, before: Mapping[str, Any] | None = None
+    ) -> tuple[str, str, str]:
+        """(address to send the browser to, state, what to keep server-side until it comes back). ``before``: the grant that
+        is renewed, as plain data."""
         from connectors.google import begin_consent
 
         consent = begin_consent(self.config, redirect_uri, login_hint=login_hint)
@@ -159,11 +164,15 @@ class Microsoft:
     def why_not(self) -> str:
         return "" if self.ready else "Set DEALTRAIL_MICROSOFT_CLIENT_ID and DEALTRAIL_MICROSOFT_CLIENT_SECRET first."
 
-    def begin(self, redirect_uri: str, login_hint: str) -> tuple[str, str, str]:
-        """(address to send the browser to, state, what to keep server-side until it comes back). Raises ConnectorError."""
+    def begin(
+        self, redirect_uri: str, login_hint: str, before: Mapping[str, Any] | None = None
+    ) -> tuple[str, str, str]:
+        """(address to send the browser to, state, what to keep server-side until it comes back). ``before``: the grant that
+        is renewed; what Entra demanded when it refused that one is demanded of the new sign-in. Raises ConnectorError."""
         from connectors.microsoft.grant import begin_consent
 
-        consent = begin_consent(self.config, redirect_uri, login_hint=login_hint)
+        claims = str(((before or {}).get("extra") or {}).get("claims") or "")
+        consent = begin_consent(self.config, redirect_uri, login_hint=login_hint, claims=claims)
         return consent.url, consent.state, consent.to_json()
 
     def finish(self, blob: str, params: Mapping[str, str], redirect_uri: str) -> Granted:

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlmodel import Session
 
-from connectors.errors import ConnectorError
+from connectors.errors import ConnectorError, Refused
 from models.account import Account, connect_account
 from models.errors import Forbidden, Invalid
 from models.keyring import Keyring
@@ -50,7 +50,7 @@ def consent_of(keyring: Keyring, account: Account, *, asked_by: int) -> dict[str
     if account.key_id is not None:
         raise Invalid(
             "Nobody's own consent stands behind this account: the team's service account reads it. Disconnect it here, or "
-            "have the Workspace administrator end the delegation."
+            "have the organisation's administrator end the delegation."
         )
     if not account.sealed_grant:
         raise Invalid("This account is disconnected already; there is no consent left here to withdraw.")
@@ -61,6 +61,8 @@ def withdraw(provider: Any, grant: dict[str, Any]) -> str:
     """Ask the provider to end a consent, after it was forgotten here; what came of it, in a sentence."""
     try:
         provider.revoke(grant)
+    except Refused as error:
+        return error.sentence
     except ConnectorError:
         return (
             f"{provider.label} could not be asked to withdraw the consent just now; you can do it yourself in the security "

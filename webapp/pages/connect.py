@@ -33,14 +33,16 @@ STALE = "This sign-in does not belong to this browser, or it was used before. Pl
 def connect(request: Request, given: Given, me: Me, provider: str, form: Sent) -> Response:
     """To the consent page; ``account_id`` reconnects that account and refuses another mailbox."""
     chosen = _provider(given, provider)
-    account_id, hint = form.number("account_id"), me.email
-    with given.db.write() as session:
-        if account_id is not None:
+    account_id, hint, before = form.number("account_id"), me.email, dict[str, Any]()
+    if account_id is not None:
+        with given.db.read() as session:
             account = timeline.account_for(session, account_id, me)
-            if account.user_id != me.id:
-                raise Forbidden("Only the owner of a mailbox can reconnect it.")
-            hint = account.email
-        address, state, blob = chosen.begin(_callback(given, provider), hint)
+        if account.user_id != me.id:
+            raise Forbidden("Only the owner of a mailbox can reconnect it.")
+        hint = account.email
+        before = given.keyring.open_json(account.sealed_grant) if account.sealed_grant else {}
+    address, state, blob = chosen.begin(_callback(given, provider), hint, before)
+    with given.db.write() as session:
         row = session.get(WebSession, hash_token(request.cookies.get(COOKIE, "")))
         if row is None:
             raise Forbidden(STALE)
