@@ -1,9 +1,10 @@
 """What a logged message costs us in processor time, against the bare library reading the same messages.
 
-Both are measured in this process, in turns, in one run, after a warm-up: *bare* is a google-api-python-client batch of 20 in
-format full whose JSON is parsed and thrown away, written as the library's guide writes it,
-``service.users().messages().get(...)`` for each message; *tuned* is the same with its resource object made once; *ours* is the whole way from the search to links,
-signals, suggestions and events on SQLite. The sandbox burns its own time in its own process.
+Both are measured in this process, in turns, in one run, after a warm-up: *bare* is a google-api-python-client batch of
+20 in format full whose JSON is parsed and thrown away, written as the library's guide writes it,
+``service.users().messages().get(...)`` for each message; *tuned* is the same with its resource object made once; *ours*
+is the whole way from the search to links, signals, suggestions and events on SQLite. The sandbox burns its own time in
+its own process.
 """
 
 from __future__ import annotations
