@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 from fastapi import Query
 from sqlmodel import col, select
 
-from models.merging import Merge, get_merge, merge_companies, merge_contacts, undo_merge
+from models.merging import Merge, get_merge, merge_companies, merge_contacts
+from models.parting import undo_merge
 from webapp.api.cursors import page
 from webapp.api.idempotency import api_router
 from webapp.api.inputs import Asked, Body, Id

@@ -11,7 +11,8 @@ from sqlmodel import Session, col, func, or_, select
 from models.addresses import canonical, canonical_domain
 from models.contact import Company, CompanyDomain, Contact, ContactAddress
 from models.errors import Invalid, NotFound
-from models.merging import get_merge, merge_companies, merge_contacts, undo_merge
+from models.merging import get_merge, merge_companies, merge_contacts
+from models.parting import undo_merge
 from webapp.deps import Given, Me
 from webapp.offers import kept_name
 from webapp.pages.forms import Sent
