@@ -146,12 +146,15 @@ def count_page(session: Session, source_id: int, items: Sequence[Item]) -> int:
     return len(holes(session, source_id, ids))
 
 
-def settle_calendar(work: Work, holding: Holding, since: datetime, found: int) -> None:
-    """After a calendar was listed afresh: what is still to come and was not listed is taken off this calendar, as long as
-    the list has not shrunk: a series that was moved leaves as many occurrences as it brings (``found``)."""
+def settle_calendar(work: Work, holding: Holding, since: datetime, found: int, *, until: datetime | None) -> None:
+    """After a calendar was listed afresh: what is still to come (``until`` where the list ends) and was not listed is taken off
+    this calendar, as long as the list has not shrunk: a series that was moved leaves as many occurrences as it brings
+    (``found``)."""
     now = work.now()
     with work.db.read() as session:
         coming = select(LedgerEntry.item_id).join(Interaction, col(Interaction.id) == LedgerEntry.interaction_id)
+        if until is not None:
+            coming = coming.where(col(Interaction.occurred_at) < until)
         gone = session.exec(
             coming.where(
                 col(LedgerEntry.item_id).in_(vanished(holding.source_id, since)),

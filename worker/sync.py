@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from connectors.base import Connection, Mailbox
+from connectors.base import Calendar, Connection, Mailbox
 from connectors.errors import ConnectorError, CursorExpired
 from connectors.items import Listed, Page
 from models.account import Account, Source, release_source
@@ -81,18 +81,22 @@ def _mail(work: Work, connection: Connection, source: Source, account: Account, 
         walks.begin(work, box, source, holding)
     cursor = walks.cursor_of(work, source.id or 0)
     try:
-        while _live(work, box, cursor, holding) and work.monotonic() < ends:
+        while (page := _live(work, box, cursor, holding)).more and work.monotonic() < ends:
+            if page.backlog:
+                walks.people_first(work, box, holding, ends)
             cursor = walks.cursor_of(work, source.id or 0)
-    except CursorExpired:
-        walks.recover(work, box, source, holding)
+    except CursorExpired as error:
+        walks.recover(work, box, source, holding, error)
+        if error.restart:
+            return True
     while work.monotonic() < ends:
         if not walks.step(work, box, source, holding):
             return False
     return True
 
 
-def _live(work: Work, box: Mailbox, cursor: str, holding: Holding) -> bool:
-    """One page of what is new. True: another is ready."""
+def _live(work: Work, box: Mailbox, cursor: str, holding: Holding) -> Page:
+    """One page of what is new, accounted for."""
     page = box.pull(cursor)
     if page.items or page.cursor != cursor:
         now = work.now()
@@ -101,32 +105,46 @@ def _live(work: Work, box: Mailbox, cursor: str, holding: Holding) -> bool:
         if page.estimate is not None:
             changes["estimate"] = page.estimate
         take(work.db, work.keyring, holding, items, now=now, changes=changes)
-    return page.more
+    if page.suspect:
+        with work.db.write() as session:
+            walks.ask_for_audit(session, holding.source_id, work.now())
+    return page
 
 
 def _calendar(work: Work, connection: Connection, source: Source, account: Account, holding: Holding) -> bool:
-    """All pages of a calendar's changes; or, after an expired cursor and for an audit, all of it from the start."""
-    calendar = connection.calendar(source.external_id)
-    cursor, now, found = source.cursor, work.now(), 0
+    """A calendar's changes; for an audit then all of it from the start, so that what a fresh list cannot tell (a meeting that
+    left its window) was told before."""
+    calendar, now = connection.calendar(source.external_id), work.now()
     with work.db.read() as session:
         audit = reconcile.open_audit(session, holding.source_id)
-    cursor = "" if audit is not None else cursor
-    afresh = not cursor
+    found, afresh = _pages(work, calendar, source, holding, source.cursor, now)
+    if audit is not None and not afresh:
+        found, afresh = _pages(work, calendar, source, holding, "", now)
+    if afresh and (audit is not None or source.synced_at is not None):
+        reconcile.settle_calendar(work, holding, now, found, until=calendar.listed_until(now=now))
+    return False
+
+
+def _pages(
+    work: Work, calendar: Calendar, source: Source, holding: Holding, cursor: str, now: datetime
+) -> tuple[int, bool]:
+    """All pages from a cursor on, or from the start when it has expired: (meetings that a fresh list has and the ledger lacks,
+    whether it was one). A cursor that expires again at once is a fault; the next run looks on."""
+    found, afresh, restarted = 0, not cursor, False
     while True:
         try:
             page = calendar.pull(cursor, now=now)
         except CursorExpired:
+            if restarted:
+                raise
             walks.restart_calendar(work, source, holding)
-            cursor, afresh = "", True
+            cursor, found, afresh, restarted = "", 0, True, True
             continue
         if page.items or page.cursor != cursor:
             found += _take_calendar(work, holding, page, afresh=afresh)
         cursor = page.cursor
         if not page.more:
-            break
-    if afresh and (audit is not None or source.synced_at is not None):
-        reconcile.settle_calendar(work, holding, now, found)
-    return False
+            return found, afresh
 
 
 def _take_calendar(work: Work, holding: Holding, page: Page, *, afresh: bool) -> int:

@@ -42,6 +42,9 @@ class GoogleCalendar:
     def window(self, *, now: datetime) -> tuple[datetime, datetime]:
         return now - BACK, now + AHEAD
 
+    def listed_until(self, *, now: datetime) -> datetime | None:
+        return None
+
     def pull(self, cursor: str, *, now: datetime) -> Page:
         """One page of changes; occurrences of changed series come with it. An empty cursor lists a year back. Raises
         CursorExpired on 410 of any shape, Gone when the calendar is not shared any more."""
