@@ -1,6 +1,6 @@
 """Who is one of us: the one rule by which matching, discovery and merging tell colleagues from customers."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,11 +53,15 @@ def load_ours(session: Session, settings: dict[str, Any]) -> Ours:
     return ours
 
 
-def blocked_values(session: Session, user_id: int | None) -> tuple[set[str], set[str]]:
-    """(addresses and domains, labels) that are never logged: the team's, and this user's own."""
+def blocked_values(
+    session: Session, user_id: int | None, *, without: Container[int | None] = ()
+) -> tuple[set[str], set[str]]:
+    """(addresses and domains, labels) that are never logged: the team's, and this user's own; some blocks left out."""
     values: set[str] = set()
     labels: set[str] = set()
     for block in session.exec(select(Block)):
+        if block.id in without:
+            continue
         if block.user_id is None or (user_id is not None and block.user_id == user_id):
             value = block.value.strip().lower()
             if block.kind == "label":

@@ -34,7 +34,7 @@ def people_added(session: Session, keyring: Keyring, addresses: list[str], now: 
     hashes = [digest(form) for form in forms]
     _rematch(session, _stored_with(session, hashes), now)
     sources = reopen_hashes(session, hashes, now=now)
-    _wake(session, sources, now)
+    wake(session, sources, now)
     search_for(session, addresses, now)
 
 
@@ -49,7 +49,7 @@ def domains_added(session: Session, keyring: Keyring, domains: list[str], now: d
     terms = ["@" + domain for domain in domains]
     hashes = [digest(term) for term in terms]
     _rematch(session, _stored_with(session, hashes), now)
-    _wake(session, reopen_hashes(session, hashes, now=now), now)
+    wake(session, reopen_hashes(session, hashes, now=now), now)
     search_for(session, terms, now)
 
 
@@ -132,7 +132,8 @@ def _rematch(session: Session, interaction_ids: Iterable[int], now: datetime) ->
         session.connection().execute(update(interactions).where(interactions.c.id.in_(part)).values(rematch_at=now))
 
 
-def _wake(session: Session, source_ids: Iterable[int], now: datetime) -> None:
+def wake(session: Session, source_ids: Iterable[int], now: datetime) -> None:
+    """Have these sources looked at now."""
     sources = table(Source)
     for part in chunks(source_ids):
         session.connection().execute(update(sources).where(sources.c.id.in_(part)).values(next_sync_at=now))

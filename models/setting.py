@@ -24,6 +24,18 @@ DEFAULTS: dict[str, Any] = {
     "announce_backfill": False,
     "default_currency": "EUR",
 }
+MATCHING = (
+    "several_deals",
+    "grace_days",
+    "reach_back_days",
+    "internal_domains",
+    "internal_addresses",
+    "no_log_addresses",
+    "no_log_labels",
+    "free_mail_too",
+    "free_mail_exceptions",
+)
+"""Those that decide what is logged and where."""
 
 
 class TeamSetting(SQLModel, table=True):

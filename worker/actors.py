@@ -10,7 +10,7 @@ import threading
 import dramatiq
 
 from worker import deliver as delivering
-from worker import importing, push, sync
+from worker import importing, push, simulate, sync
 from worker import upkeep as keeping
 from worker.context import Work
 
@@ -57,6 +57,13 @@ def run_import(import_id: int, owner: str) -> None:
     _keep_up()
 
 
+@dramatiq.actor(max_retries=0, time_limit=600_000)
+def run_simulation(simulation_id: int, owner: str) -> None:
+    """Compute or apply one leased simulation."""
+    simulate.run_simulation(bound(), simulation_id, owner)
+    _keep_up()
+
+
 @dramatiq.actor(max_retries=0, time_limit=300_000)
 def upkeep() -> None:
     """Keep up with time."""
@@ -84,6 +91,7 @@ ACTORS = {
     "deliver": deliver,
     "tend_channel": tend_channel,
     "run_import": run_import,
+    "run_simulation": run_simulation,
     "upkeep": upkeep,
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from models.account import Account
-from models.addresses import DOTLESS, domain_of, lineage, weak
+from models.addresses import DOTLESS, domain_of, lineage, same_mailbox, weak
 from models.contact import CompanyDomain, Contact, ContactAddress, is_free
 from models.db import chunks
 from models.deal import Deal, DealContact, StageChange
@@ -19,6 +19,7 @@ from models.interaction import Choice, Interaction, Link, ThreadKey
 from models.ours import blocked_values, is_blocked, is_ours, load_ours
 from models.pipeline import Stage
 from models.setting import team_settings
+from models.user import User
 from worker.view import View
 
 
@@ -53,6 +54,15 @@ class DealRef:
                 break
             stage = stage_id
         return stage
+
+
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    """Settings as they might be: some of the team's with other values, blocks that come ({kind, value}) and go (ids)."""
+
+    settings: Mapping[str, Any]
+    block: Sequence[Mapping[str, str]] = ()
+    unblock: Sequence[int] = ()
 
 
 @dataclass(slots=True)
@@ -125,16 +135,25 @@ class Book:
         return list(dict.fromkeys(found))
 
 
-def load(session: Session, views: Sequence[View], account: Account | None = None) -> Book:
-    """The book for one page. Queries: a dozen, plus one per 500 addresses or thread keys."""
-    book = Book(settings=team_settings(session))
+def load(
+    session: Session,
+    views: Sequence[View],
+    account: Account | None = None,
+    *,
+    proposed: Proposed | None = None,
+    more_deals: Iterable[int] = (),
+) -> Book:
+    """The book for one page. Queries: a dozen, plus one per 500 addresses or thread keys. ``proposed``: as it would be with
+    these settings; ``more_deals``: to be known although nothing here leads to them yet."""
+    book = Book(settings=team_settings(session) | dict(proposed.settings if proposed else {}))
+    _load_own_way(session, book, account)
     _load_ours(session, book)
-    _load_blocks(session, book, account)
+    _load_blocks(session, book, account, proposed)
     addresses = {person.address for view in views for person in view.people}
     outside = {address for address in addresses if not book.is_ours(address)}
     _load_people(session, book, outside)
     _load_threads(session, book, views)
-    _load_deals(session, book)
+    _load_deals(session, book, more_deals)
     if account is not None:
         book.calendar_synced = "calendar" in account.capabilities
     return book
@@ -145,8 +164,19 @@ def _load_ours(session: Session, book: Book) -> None:
     book.own, book.own_domains, book.owner_addresses = ours.addresses, ours.domains, ours.by_user
 
 
-def _load_blocks(session: Session, book: Book, account: Account | None) -> None:
-    book.blocked, labels = blocked_values(session, account.user_id if account else None)
+def _load_own_way(session: Session, book: Book, account: Account | None) -> None:
+    """What the mailbox's owner wants done with mail that fits several deals, before what the team wants."""
+    owner = session.get(User, account.user_id) if account is not None else None
+    if owner is not None and owner.several_deals:
+        book.settings["several_deals"] = owner.several_deals
+
+
+def _load_blocks(session: Session, book: Book, account: Account | None, proposed: Proposed | None) -> None:
+    without = proposed.unblock if proposed else ()
+    book.blocked, labels = blocked_values(session, account.user_id if account else None, without=without)
+    for one in proposed.block if proposed else ():
+        if one["kind"] != "label":
+            book.blocked |= {one["value"], same_mailbox(one["value"])}
     book.blocked_labels = labels | set(book.settings["no_log_labels"])
 
 
@@ -200,9 +230,10 @@ def _load_threads(session: Session, book: Book, views: Sequence[View]) -> None:
             book.choices[(choice.kind, choice.key)] = choice.deal_id
 
 
-def _load_deals(session: Session, book: Book) -> None:
+def _load_deals(session: Session, book: Book, more: Iterable[int]) -> None:
     companies = set(book.domains.values()) | {c.company_id for c in book.people.values() if c.company_id}
     ids = {deal_id for deals in book.thread_deals.values() for deal_id in deals} | set(book.choices.values())
+    ids |= set(more)
     for part in chunks(book.people):
         ids |= set(session.exec(select(DealContact.deal_id).where(col(DealContact.contact_id).in_(part))).all())
     deals: dict[int, Deal] = {}

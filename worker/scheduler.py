@@ -21,6 +21,7 @@ from models.doorbell import claim_due_channels, due_channels
 from models.event import Event
 from models.imports.store import Import, claim_due_imports, due_imports, release_dead_imports
 from models.interaction import Interaction
+from models.simulation import Simulation, claim_due_simulations, due_simulations, release_dead_simulations
 from models.webhook import Delivery, claim_due_deliveries, due_deliveries, release_dead_deliveries
 from worker.context import Work
 from worker.meetings import ended_meetings
@@ -39,6 +40,7 @@ class Due:
     deliveries: bool
     channels: bool
     imports: bool
+    simulations: bool
     chores: bool
 
 
@@ -53,6 +55,7 @@ def what_is_due(session: Session, now: datetime) -> Due:
         deliveries=exists(due_deliveries(now)),
         channels=exists(due_channels(now)),
         imports=exists(due_imports(now)),
+        simulations=exists(due_simulations(now)),
         chores=exists(select(Event.id).where(col(Event.position).is_(None)))
         or exists(select(Deal.id).where(col(Deal.suggest_at) <= now))
         or exists(select(Interaction.id).where(col(Interaction.rematch_at) <= now))
@@ -89,8 +92,8 @@ class Scheduler:
             self._free_the_dead(now)
         with db.read() as session:
             due = what_is_due(session, now)
-        sources = deliveries = channels = imports = []
-        if due.sources or due.deliveries or due.channels or due.imports:
+        sources = deliveries = channels = imports = simulations = []
+        if due.sources or due.deliveries or due.channels or due.imports or due.simulations:
             with db.write() as session:
                 sources = claim_due_sources(session, now=now, seconds=self._work.pace.lease, limit=AT_ONCE)
                 deliveries = claim_due_deliveries(
@@ -98,6 +101,7 @@ class Scheduler:
                 )
                 channels = claim_due_channels(session, now=now, seconds=CHANNEL_LEASE, limit=AT_ONCE)
                 imports = claim_due_imports(session, now=now, seconds=self._work.pace.lease, limit=1)
+                simulations = claim_due_simulations(session, now=now, seconds=self._work.pace.lease, limit=1)
         for source_id, owner in sources:
             self._enqueue("sync_source", source_id, owner)
         for delivery_id, owner in deliveries:
@@ -106,9 +110,11 @@ class Scheduler:
             self._enqueue("tend_channel", channel_id, owner)
         for import_id, owner in imports:
             self._enqueue("run_import", import_id, owner)
+        for simulation_id, owner in simulations:
+            self._enqueue("run_simulation", simulation_id, owner)
         if due.chores:
             self._enqueue("upkeep")
-        return len(sources) + len(deliveries) + len(channels) + len(imports)
+        return len(sources) + len(deliveries) + len(channels) + len(imports) + len(simulations)
 
     def _free_the_dead(self, now: datetime) -> None:
         """What a killed process of this machine held; looked for without a lock first."""
@@ -116,11 +122,12 @@ class Scheduler:
             held = session.exec(select(Source.id).where(Source.lease_owner != "").limit(1)).first()
             sent = session.exec(select(Delivery.id).where(Delivery.lease_owner != "").limit(1)).first()
             taking = session.exec(select(Import.id).where(Import.lease_owner != "").limit(1)).first()
-        if held is None and sent is None and taking is None:
+            looking = session.exec(select(Simulation.id).where(Simulation.lease_owner != "").limit(1)).first()
+        if held is None and sent is None and taking is None and looking is None:
             return
         with self._work.db.write() as session:
             freed = release_dead_leases(session, now=now) + release_dead_deliveries(session)
-            freed += release_dead_imports(session, now=now)
+            freed += release_dead_imports(session, now=now) + release_dead_simulations(session, now=now)
         if freed:
             log.info("lease.freed", count=freed)
 
