@@ -53,7 +53,7 @@ def _round(
             found[key], retry = _fate(key, answers.get(key), faults.get(key))
             if retry:
                 again.append(key)
-                wait = max(wait, getattr(faults.get(key), "after", 0.0))
+                wait = max(wait, _wait(faults.get(key)))
         if any(answer.get("status") == 401 for answer in answers.values()):
             graph.renew()
     return again, wait
@@ -77,6 +77,11 @@ def _fault(graph: Graph, answer: dict[str, Any]) -> ConnectorError | None:
     given = headers if isinstance(headers, dict) else {}
     fault = from_answer(status, body if isinstance(body, dict) else b"", given, now=graph.clock.now())
     return graph.heeded(fault)
+
+
+def _wait(fault: ConnectorError | None) -> float:
+    """Seconds before a part is asked for again; under a fresh token at once."""
+    return fault.after if isinstance(fault, TryLater) and fault.code != "unauthorized" else 0.0
 
 
 def _raise_what_concerns_all(faults: Mapping[str, ConnectorError | None]) -> None:
