@@ -27,9 +27,13 @@ plan of the past; ``polite``: what may stand beside a yes and says nothing."""
 _DIGIT = re.compile(r"\d")
 FAR_BEHIND = 4
 """A language with so many times fewer of its everyday words than the best one is not spoken: its words are look-alikes."""
+TERSE = 6
+"""So few words may hold no everyday one; every language is tried on them."""
+_CHINESE = re.compile(r"[\u4e00-\u9fff]")
 AGREEING = ("accept.yes", "accept.word", "accept.bare", "accept.order")
 SIDES = ("them", "us", "robot")
 _OPTIONAL_BLANK = re.compile(r"(?<!\\) \?(?![?+*])")
+_ENDLESS_GROUP = re.compile(r"(?<!\\)\)([+*])")
 _NAME = re.compile(r"\{([a-z_]+)\}")
 
 
@@ -148,17 +152,20 @@ def languages() -> tuple[Language, ...]:
 
 
 def spoken(words: Iterable[str], folded: str) -> list[Language]:
-    """The languages that a text seems to hold, for matching: rather one too many. ``words``: its folded words."""
+    """The languages that a text seems to hold, for matching: rather one too many, but no look-alike. ``words``: its folded
+    words."""
     found = set(words)
     few = 1 if len(found) < 15 else 2
     hits = {one.code: len(found & one.common) for one in languages()}
     best = max(hits.values())
+    if not best and len(found) <= TERSE and not any(found & language.solo for language in languages()):
+        return [language for language in languages() if language.spaced or _CHINESE.search(folded)]
     return [
         language
         for language in languages()
-        if (hits[language.code] >= few and hits[language.code] * FAR_BEHIND >= best)
-        or (found & language.solo and (hits[language.code] + 1) * FAR_BEHIND >= best)
-        or (not language.spaced and re.search(r"[\u4e00-\u9fff]", folded))
+        if (hits[language.code] >= few and hits[language.code] * FAR_BEHIND > best)
+        or (found & language.solo and (hits[language.code] + 1) * FAR_BEHIND > best)
+        or (not language.spaced and _CHINESE.search(folded))
     ]
 
 
@@ -228,7 +235,9 @@ def _expand(line: str, words: dict[str, str]) -> str:
 
 
 def _source(line: str, words: dict[str, str], spaced: bool) -> str:
+    """The pattern of a line of the file. No group repeats without end, so that no work on a sentence can grow wild."""
     text = fold_accents(_expand(line, words)).replace("'", "'?")
+    text = _ENDLESS_GROUP.sub(lambda found: "){1,6}" if found[1] == "+" else "){0,6}", text)
     if not spaced:
         return text.replace("~?", "~").replace("~", ".{0,14}?").replace(" ?", " ").replace(" ", r"\s*")
     text = _OPTIONAL_BLANK.sub(r"\\s*", text)

@@ -20,7 +20,9 @@ from worker.sentences import fold, fold_accents
 _ISO = re.compile(r"(?<!\d)(20\d\d)-(\d\d)-(\d\d)(?!\d)")
 _NUMERIC = re.compile(r"(?<![\d.,/])(\d{1,2})[./](\d{1,2})[./](20\d\d|\d\d)?(?![\d/])")
 _YEAR = re.compile(r"(?<!\d)(20\d\d)(?!\d)")
-_FISCAL = re.compile(r"fiscal|financ|budget|fy|boek|begroting|geschaft|haushalt|wirtschaft|exercice|ejercicio|school|\u8d22")
+_FISCAL = re.compile(
+    r"fiscal|financ|budget|fy|boek|begroting|geschaft|haushalt|wirtschaft|exercice|ejercicio|school|\u8d22"
+)
 _BARE_YEAR = re.compile(r"(?<![\d.,#/-])(20\d\d)(?![\d.,/-]*\d)")
 LATE, MID, SECOND = 24, 15, 16
 """The day of a month meant by its end, its middle and its second half."""
@@ -120,9 +122,7 @@ def _next_year(words: _Words, near: str) -> bool:
     return found is not None and not _FISCAL.search(found[0])
 
 
-def _in_month(
-    found: re.Match[str], month: int, year: int | None, next_year: bool, day: date
-) -> Iterator[date]:
+def _in_month(found: re.Match[str], month: int, year: int | None, next_year: bool, day: date) -> Iterator[date]:
     number = int(found["day"] or found["day_after"] or _part(found))
     for chosen in _valid(year or day.year + next_year, month, number):
         if found["after"] and number == 1:
@@ -241,7 +241,10 @@ _UNITS = ("days", "weeks", "months", "quarters", "years")
 
 @cache
 def _all() -> tuple[_Words, ...]:
-    return tuple(_words(language.wake, language.spaced) for language in languages())
+    past = "|".join(language.wake["past"] for language in languages() if language.spaced)
+    return tuple(
+        _words(language.wake | ({"past": past} if language.spaced else {}), language.spaced) for language in languages()
+    )
 
 
 def _words(table: Mapping[str, Any], spaced: bool) -> _Words:
@@ -254,12 +257,13 @@ def _words(table: Mapping[str, Any], spaced: bool) -> _Words:
         (r"(?P<digits>\d{1,3})", _named(table, "one_half", "half", "few"), _numbered("n", table["counts"].split()))
     )
     fill["unit"] = _named(table["units"], *_UNITS)
+    counted_past = "|".join(filter(None, (fill["past"], table.get("past_before_span"))))
     return _Words(
         month=_compiled(_filled(table.get("dated", _DATED), fill), spaced),
         quarter=tuple(_compiled(line, spaced) for line in table["quarters"].strip().splitlines()),
         week=_compiled(table.get("calendar_week") or "(?!)()", spaced),
         named=tuple((name, _compiled(source, spaced)) for name, source in periods.items()),
-        span=_compiled(_filled(table.get("counted", _COUNTED), fill), spaced),
+        span=_compiled(_filled(table.get("counted", _COUNTED), fill | {"past": counted_past}), spaced),
         next_year=_compiled(periods["next_year"], spaced),
     )
 
