@@ -6,12 +6,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from bench import eval_enron, eval_machine, eval_parsing, eval_signatures, eval_suggestions
+from bench import eval_enron, eval_intent, eval_machine, eval_parsing, eval_signatures, eval_suggestions
 from bench.figures import say
 
 PARTS = {
     "enron": eval_enron.run,
     "suggestions": eval_suggestions.run,
+    "intent": eval_intent.run,
     "parsing": eval_parsing.run,
     "lists_mail": eval_machine.run,
     "signatures": eval_signatures.run,
