@@ -72,6 +72,16 @@ class Chance:
         named = "\0".join((self.name.casefold(), self.company.casefold(), *self.domains[:1]))
         return [f"id\0{self.external_id}" if self.external_id else named]
 
+    def leave_out(self, addresses: set[str], why: str) -> None:
+        """The deal comes without these people."""
+        if len(self.contacts) == len(self.emails):
+            pairs = zip(self.contacts, self.emails, strict=True)
+            self.contacts = [name for name, address in pairs if address not in addresses]
+        else:
+            self.contacts = []
+        self.emails = [address for address in self.emails if address not in addresses]
+        self.said.append(why)
+
 
 def read_chance(cells: Cells) -> Chance:
     """Pure. Raises Fault."""

@@ -11,7 +11,7 @@ from typing import Any
 from sqlmodel import Session
 
 from models.db import Database
-from models.erasure import Erased
+from models.erasure import Erased, erased_among
 from models.errors import Invalid, ModelError, NotFound
 from models.imports import columns
 from models.imports.deals import Chance, Deals, Owners, Stages, read_chance
@@ -28,6 +28,7 @@ from models.setting import team_settings
 SAMPLES = 5
 TELL_EVERY = 20
 """Parts between two words about the progress of reading."""
+ERASED = "Somebody in this row was erased and is not taken in again; an administrator can lift that."
 REPEATS = "Row {row} is the same {what}; this row was taken for it too."
 
 
@@ -107,11 +108,27 @@ def take_part(session: Session, keyring: Keyring, row: Import, *, now: datetime,
             known.append((one, read(Cells(plan, one))))
         except (Fault, ModelError) as fault:
             taken.say(one, str(fault), taken=False)
+    known = _without_erased(session, row.kind, known, taken)
     hands = _Hands(session, keyring, row.kind, plan, [found for _, found in known], now)
     for one, found in known:
         _take(session, hands, one, found, taken, seen)
     hands.reach()
     return taken
+
+
+def _without_erased(session: Session, kind: str, known: list[tuple[Row, Any]], taken: Taken) -> list[tuple[Row, Any]]:
+    """The rows without people who were erased; what is said of theirs keeps no cell."""
+    erased = erased_among(session, [address for _, found in known for address in found.emails])
+    kept = []
+    for one, found in known:
+        if erased.isdisjoint(found.emails):
+            kept.append((one, found))
+        elif kind == "contacts":
+            taken.say((one[0], []), ERASED, taken=False)
+        else:
+            found.leave_out(erased, ERASED)
+            kept.append(((one[0], []), found))
+    return kept
 
 
 def settle(session: Session, row: Import, taken: Taken, *, now: datetime) -> bool:

@@ -9,6 +9,7 @@ import pytest
 from models.account import Walk
 from models.contact import Company, CompanyDomain, Contact, addresses_of
 from models.db import Database
+from models.erasing import erase
 from models.event import Event
 from models.imports import store
 from models.keyring import Keyring
@@ -138,3 +139,20 @@ def test_a_fault_of_a_row_leaves_nothing_of_it_and_nothing_is_counted_on_it(desk
     long = ["L", "ong", "long@new.example", "New firm", "x" * 300]
     row = desk.take("contacts", [HEADER, long, ["S", "hort", "short@new.example", "New firm", ""]])
     assert counts(row) == (1, 0, 0, 1) and [firm.name for firm in desk.all(Company)] == ["New firm"]
+
+
+@pytest.mark.parametrize("kind", ["contacts", "deals"])
+def test_an_erased_person_does_not_come_back_and_no_cell_of_theirs_is_kept(
+    desk: Desk, keyring: Keyring, kind: str
+) -> None:
+    with desk.db.write() as session:
+        user = cast.member(session)
+        bea = cast.buyer(session)
+        erase(session, keyring, bea.id or 0, user_id=user.id or 0, by=user.email, now=NOW)
+    header = ["Deal", "Contact", "Contact email"] if kind == "deals" else ["Title", "Name", "Email"]
+    row = desk.take(kind, [header, ["A", "Bea Buyer", "bea@northwind.example"], ["B", "Cas", "cas@x.example"]])
+    assert [person.name for person in desk.all(Contact)] == ["Cas"]
+    assert counts(row) == ((2, 0, 0, 0) if kind == "deals" else (1, 0, 0, 1))
+    ((number, taken, reason),) = desk.said(row)
+    assert (number, taken) == (2, kind == "deals") and "erased" in reason
+    assert desk.all(store.ImportFault)[0].cells == []
