@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import random
+import subprocess
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, func, select
 
 import house as building
 import sandbox
 from models.account import Account, Source, Walk
 from models.interaction import Copy, Interaction, Link
 from models.ledger import LedgerEntry
+from models.setting import set_team_setting
 from sandbox.microsoft.outlook import OutlookBox
 from tests import support
 from tests.support import BUYER, COLLEAGUE, OUTSIDER, REP, mail
@@ -244,3 +248,64 @@ def test_one_conversation_of_two_reps_is_one_thread_on_one_timeline(
         assert [link.deal_id for link in links] == [deal] * 3
         copies = Counter(session.exec(select(Copy.interaction_id)).all())
         assert [copies[row.id or 0] for row in rows] == [1, 2, 2]
+
+
+# ---- processes that are killed
+
+
+KILLS, MAILS = 3, 200
+
+
+@pytest.fixture
+def environment(environment: dict[str, str], server: sandbox.Server) -> dict[str, str]:
+    """With Microsoft's settings."""
+    given = support.outlook_settings(server)
+    return environment | {f"DEALTRAIL_{name.upper()}": str(value) for name, value in given.items()}
+
+
+def test_kills_during_the_first_sync_lose_and_double_nothing(
+    outlook_house: building.House,
+    world: sandbox.World,
+    box: OutlookBox,
+    dealtrail: Callable[..., subprocess.Popen[str]],
+) -> None:
+    chance = random.Random(20261126)
+    world.knobs.latency, world.microsoft.knobs.page_size = 0.1, 10
+    scene.people(outlook_house)
+    fill(box, MAILS)
+    with outlook_house.db.write() as session:
+        set_team_setting(session, "announce_backfill", True)
+    support.connect_outlook(outlook_house, world, REP)
+    seen = 0
+    for _ in range(KILLS):
+        process = dealtrail("work")
+        seen = wait_for_growth(outlook_house, process, seen)
+        time.sleep(chance.uniform(0.0, 0.12))
+        process.kill()
+        process.wait(10)
+    assert entered(outlook_house) < MAILS, "the kills came too late to interrupt anything"
+    last = dealtrail("sync", "--wait")
+    assert last.wait(120) == 0, last.communicate()[0]
+    with outlook_house.db.read() as session:
+        entries = ledger(session)
+        assert set(entries) == present(box)
+        assert Counter(entry.outcome for entry in entries.values()) == {"logged": 100, "ignored": 50, "internal": 50}
+        rows = session.exec(select(Interaction).where(Interaction.kind == "email")).all()
+        assert len({row.identity for row in rows}) == len(rows) == 100
+        assert scene.kinds(session)["interaction.logged"] == 100
+
+
+def entered(house: building.House) -> int:
+    with house.db.read() as session:
+        return session.exec(select(func.count()).select_from(LedgerEntry)).one()
+
+
+def wait_for_growth(house: building.House, process: subprocess.Popen[str], before: int) -> int:
+    """Until the process has stored something more."""
+    for _ in range(2_000):
+        now = entered(house)
+        if now > before:
+            return now
+        assert process.poll() is None, "the worker ended by itself"
+        time.sleep(0.02)
+    raise AssertionError("the worker does nothing")
