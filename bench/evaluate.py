@@ -6,7 +6,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from bench import eval_enron, eval_intent, eval_machine, eval_parsing, eval_signatures, eval_suggestions
+from bench import eval_crm, eval_enron, eval_intent, eval_machine, eval_parsing, eval_signatures, eval_suggestions
 from bench.figures import say
 
 PARTS = {
@@ -16,6 +16,7 @@ PARTS = {
     "parsing": eval_parsing.run,
     "lists_mail": eval_machine.run,
     "signatures": eval_signatures.run,
+    "crm": eval_crm.run,
 }
 FOLDERS = {"signatures": "parsing"}
 """Where a part's data lie, if not in a folder of its own name."""
