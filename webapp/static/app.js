@@ -44,7 +44,8 @@
     const list = undos(), last = list.pop();
     if (!last) return toast({ text: "There is nothing to take back." });
     keepUndos(list);
-    htmx.ajax(last.method, last.url, { source: document.body, swap: "none" });
+    const send = () => htmx.ajax(last.method, last.url, { source: document.body, swap: "none" });
+    renewing = renewing.then(send).catch(() => {});  // after what is under way: a second request of one element would be dropped
   }
   function toast(told) {
     const box = document.createElement("div");
@@ -128,7 +129,7 @@
   const tick = () => one(".offer[aria-current] input")?.click();
   document.addEventListener("click", (event) => {
     if (event.target.closest("[data-ticks]") && !all(".offer :checked").length) {
-      const box = one(".offer[aria-current] input");
+      const box = one(".offer[aria-current] input") || one(".offer input");
       if (box) box.checked = true;
     }
     if (event.target.closest("[data-tick-all]")) {
@@ -155,7 +156,7 @@
     const own = { j: () => offers().length ? atOffer(offerAt + 1) : step(1), k: () => offers().length ? atOffer(offerAt - 1) : step(-1), x: tick, z: undo, "?": help, "/": () => one("#q").focus() }[event.key];
     if (!target && !own) return;
     event.preventDefault();
-    target ? target.click() : own();
+    target && !(target.disabled && own) ? target.click() : own();  // a page that has just been swapped in has not enabled Undo yet
   });
   document.addEventListener("toggle", (event) => {
     const panel = event.target;
