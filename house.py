@@ -10,7 +10,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -353,9 +353,16 @@ def create_key(email: str, name: str) -> str:
 
 
 def connect(
-    provider: str, email: str, token_file: Path, user_email: str, *, house: House | None = None
+    provider: str,
+    email: str,
+    token_file: Path,
+    user_email: str,
+    *,
+    shared: Sequence[str] = (),
+    house: House | None = None,
 ) -> dict[str, Any]:
-    """Connect a mailbox with a refresh token from a file. Raises Invalid, NotFound, ConnectorError."""
+    """Connect a mailbox with a refresh token from a file; ``shared``: others' mailboxes which its person may read. Raises
+    Invalid, NotFound, ConnectorError."""
     house = house or open_house()
     chosen = house.providers.get(provider)
     if chosen is None:
@@ -373,6 +380,8 @@ def connect(
     granted = chosen.adopt(token)
     if granted.email.lower() != email.strip().lower() and email.strip().lower() not in granted.addresses:
         raise Invalid(f"That token belongs to {granted.email}, not to {email}. Nothing was connected.")
+    if shared:
+        granted = chosen.share(granted, shared)
     with house.db.write() as session:
         account = store_grant(session, house.keyring, granted, user_email or email)
         owner = session.get(User, account.user_id)

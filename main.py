@@ -101,6 +101,9 @@ def connect(
     emails: Annotated[list[str] | None, typer.Argument(metavar="[EMAIL]...", help="The mailboxes' addresses.")] = None,
     refresh_token_file: Annotated[Path | None, typer.Option(help="File that holds a refresh token for it.")] = None,
     user: Annotated[str, typer.Option(help="Whose account it becomes; default: the address itself.")] = "",
+    shared: Annotated[
+        list[str] | None, typer.Option(help="Microsoft: a shared mailbox that this account may read; may be repeated.")
+    ] = None,
     service_account: Annotated[
         Path | None, typer.Option(help="Key file of a service account, to connect a whole team at once.")
     ] = None,
@@ -146,13 +149,13 @@ def connect(
             "KEY.json --domain ACME.EXAMPLE, or with addresses instead of --domain."
         )
     else:
-        _connect_one(provider, named[0], refresh_token_file, user, as_json=as_json)
+        _connect_one(provider, named[0], refresh_token_file, user, shared or [], as_json=as_json)
 
 
-def _connect_one(provider: str, email: str, token_file: Path, user: str, *, as_json: bool) -> None:
+def _connect_one(provider: str, email: str, token_file: Path, user: str, shared: list[str], *, as_json: bool) -> None:
     import house
 
-    account = house.connect(provider, email, token_file, user)
+    account = house.connect(provider, email, token_file, user, shared=shared)
     if as_json:
         print_json(account)
     else:

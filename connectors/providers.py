@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from connectors.base import Budget, Connection, GrantState, GrantStore, Identity, Team
 from connectors.clock import REAL, Clock
+from connectors.errors import Refused
 from connectors.google import GoogleConfig
 from connectors.lanes import Lanes, LocalLanes
 from connectors.microsoft.config import MicrosoftConfig
@@ -48,6 +49,8 @@ class AnyProvider(Protocol):
     def finish(self, blob: str, params: Mapping[str, str], redirect_uri: str) -> Granted: ...
 
     def adopt(self, refresh_token: str) -> Granted: ...
+
+    def share(self, given: Granted, addresses: Sequence[str]) -> Granted: ...
 
     def team(self, key_text: str) -> Team: ...
 
@@ -103,6 +106,11 @@ class Google:
 
         state, identity = adopt_refresh_token(self.config, refresh_token)
         return granted(self.name, state, identity)
+
+    def share(self, given: Granted, addresses: Sequence[str]) -> Granted:
+        """Raises Refused: Gmail's mailboxes are delegated, not shared (provider-contract 1.10)."""
+        sentence = "Gmail shares no mailboxes; connect that mailbox by itself, or the team with a service account."
+        raise Refused("not_shared", sentence, scope="account")
 
     def team(self, key_text: str) -> Team:
         """A service account by its key file's content. Raises OperatorFault."""
@@ -171,8 +179,9 @@ class Microsoft:
         is renewed; what Entra demanded when it refused that one is demanded of the new sign-in. Raises ConnectorError."""
         from connectors.microsoft.grant import begin_consent
 
-        claims = str(((before or {}).get("extra") or {}).get("claims") or "")
-        consent = begin_consent(self.config, redirect_uri, login_hint=login_hint, claims=claims)
+        known = (before or {}).get("extra") or {}
+        claims, shared = str(known.get("claims") or ""), known.get("shared") or ()
+        consent = begin_consent(self.config, redirect_uri, login_hint=login_hint, claims=claims, shared=shared)
         return consent.url, consent.state, consent.to_json()
 
     def finish(self, blob: str, params: Mapping[str, str], redirect_uri: str) -> Granted:
@@ -188,6 +197,13 @@ class Microsoft:
 
         state, identity = adopt_refresh_token(self.config, refresh_token)
         return granted(self.name, state, identity)
+
+    def share(self, given: Granted, addresses: Sequence[str]) -> Granted:
+        """The same consent with others' mailboxes that its person may read. Raises ConnectorError."""
+        from connectors.microsoft.grant import with_shared
+
+        state = with_shared(self.config, GrantState.from_plain(given.grant), addresses)
+        return replace(given, grant=state.to_plain())
 
     def team(self, key_text: str) -> Team:
         """An app with application permissions in a tenant, by what ``microsoft.keys.app_key`` made. Raises OperatorFault."""

@@ -11,10 +11,14 @@ GRAPH_ROOT = "https://graph.microsoft.com/v1.0"
 LOGIN_ROOT = "https://login.microsoftonline.com"
 READING = ("User.Read", "Mail.Read", "Calendars.Read")
 """What a person is asked for; msal adds openid, profile and offline_access."""
+SHARED = ("Mail.Read.Shared",)
+"""What is asked for beside it where others' mailboxes were named, which they may read."""
 MAIL_SCOPES = {"Mail.Read", "Mail.ReadWrite"}
 CALENDAR_SCOPES = {"Calendars.Read", "Calendars.ReadWrite"}
 WHOLE_TENANT = ("https://graph.microsoft.com/.default",)
 """What an app asks for in its own name: whatever its administrator allowed."""
+OWN_MAILBOX = "me"
+"""The external id of the account's own mailbox; another's is its address (shared mailboxes)."""
 SHARED_TENANTS = ("organizations", "common", "consumers")
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 

@@ -11,20 +11,22 @@ import json
 import secrets
 import time
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 import msal
 
 from connectors.base import GrantState, GrantStore, Identity, SourceKind
-from connectors.errors import ConnectorError, OperatorFault, Reconnect, Refused
+from connectors.errors import ConnectorError, Gone, OperatorFault, Reconnect, Refused
 from connectors.microsoft.config import (
     CALENDAR_SCOPES,
     LOGIN_ROOT,
     MAIL_SCOPES,
     READING,
+    SHARED,
     SHARED_TENANTS,
     WHOLE_TENANT,
     MicrosoftConfig,
@@ -51,30 +53,35 @@ class Consent:
     url: str
     state: str
     flow: dict[str, Any]
+    shared: list[str] = field(default_factory=list)
 
     def to_json(self) -> str:
-        return json.dumps({"url": self.url, "state": self.state, "flow": self.flow})
+        return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, blob: str) -> Consent:
         return cls(**json.loads(blob))
 
 
-def begin_consent(config: MicrosoftConfig, redirect_uri: str, *, login_hint: str = "", claims: str = "") -> Consent:
+def begin_consent(
+    config: MicrosoftConfig, redirect_uri: str, *, login_hint: str = "", claims: str = "", shared: Sequence[str] = ()
+) -> Consent:
     """The address of Microsoft's sign-in, with state, PKCE and a nonce of its own. ``claims``: what an earlier refusal
-    demanded. Raises ConnectorError."""
+    demanded; ``shared``: others' mailboxes to be read too. Raises ConnectorError."""
+    scopes = [*READING, *(SHARED if shared else ())]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a form posted from elsewhere would come without our cookie; PKCE guards the code
+        # msal would rather have a form posted back, but that would come without our cookie; PKCE guards the code
+        warnings.simplefilter("ignore")
         flow = asked(
             app_of(config, msal.TokenCache()).initiate_auth_code_flow,
-            list(READING),
+            scopes,
             redirect_uri=redirect_uri,
             prompt="select_account",
             login_hint=login_hint or None,
             claims_challenge=claims or None,
             response_mode="query",
         )
-    return Consent(str(flow["auth_uri"]), str(flow["state"]), flow)
+    return Consent(str(flow["auth_uri"]), str(flow["state"]), flow, list(shared))
 
 
 def finish_consent(
@@ -92,7 +99,8 @@ def finish_consent(
     answer = asked(app.acquire_token_by_auth_code_flow, dict(consent.flow), dict(params))
     if "access_token" not in answer and answer.get("error") == "invalid_grant":
         raise _about_the_code(token_fault(answer, client_id=config.client_id))
-    return _granted(config, answer, cache)
+    state, identity = _granted(config, answer, cache)
+    return (with_shared(config, state, consent.shared) if consent.shared else state), identity
 
 
 def adopt_refresh_token(config: MicrosoftConfig, refresh_token: str) -> tuple[GrantState, Identity]:
@@ -101,6 +109,26 @@ def adopt_refresh_token(config: MicrosoftConfig, refresh_token: str) -> tuple[Gr
     cache = msal.SerializableTokenCache()
     answer = asked(app_of(config, cache).acquire_token_by_refresh_token, refresh_token, list(WHOLE_TENANT))
     return _granted(config, answer, cache)
+
+
+def with_shared(config: MicrosoftConfig, state: GrantState, addresses: Sequence[str]) -> GrantState:
+    """The grant with others' mailboxes that its person may read, each tried first. Raises Refused, TryLater."""
+    graph = Graph(config, _Once(state.access_token), Unmetered())
+    wanted = list(dict.fromkeys(address.strip().lower() for address in addresses))
+    try:
+        for address in wanted:
+            try:
+                graph.get(f"/users/{quote(address)}/mailFolders/inbox", {"$select": "id"})
+            except (Gone, Refused):
+                raise Refused(
+                    "not_shared",
+                    f"Microsoft does not let this account read {address}. It needs full access to that mailbox (Exchange admin "
+                    "centre) and the permission Mail.Read.Shared.",
+                    scope="account",
+                ) from None
+    finally:
+        graph.close()
+    return replace(state, extra=state.extra | {"shared": wanted})
 
 
 def cannot_revoke() -> Refused:
@@ -235,7 +263,7 @@ def _silent(config: MicrosoftConfig, state: GrantState, cache: msal.TokenCache, 
     accounts = [one for one in app.get_accounts() if str(one.get("home_account_id")).lower() == state.extra.get("home")]
     if not accounts:
         raise Reconnect("no_grant", "This account is not connected any more. Please reconnect.")
-    wanted = [scope for scope in state.scopes if scope in MAIL_SCOPES | CALENDAR_SCOPES or scope.startswith("User.")]
+    wanted = [scope for scope in state.scopes if "." in scope]
     answer = asked(
         app.acquire_token_silent_with_error,
         wanted or list(READING),

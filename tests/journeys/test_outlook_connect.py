@@ -23,6 +23,7 @@ from connectors.microsoft.config import LOGIN_ROOT
 from models.account import Account, Source
 from models.interaction import Interaction
 from models.service_key import ServiceKey
+from sandbox.microsoft.entra import READING
 from sandbox.microsoft.forms import tenant_of
 from tests import support
 from tests.journeys.door import Door, door
@@ -147,6 +148,47 @@ def test_one_mailbox_is_connected_by_a_token(
     assert file.read_text() not in said.out + said.err
     other = door("connect", "microsoft", COLLEAGUE, "--refresh-token-file", file)
     assert other.status == 1 and "belongs to" in other.err
+
+
+def test_a_shared_mailbox_is_read_beside_ones_own(
+    door: Door, outlook_house: building.House, world: sandbox.World, server: sandbox.Server, tmp_path: Path
+) -> None:
+    for number, email in enumerate((REP, SHARED)):
+        world.outlook(email).deliver(
+            mail(BUYER, email, f"Windmill {number}", "How much?", message_id=f"w{number}@x.example"), "inbox"
+        )
+    file = tmp_path / "token"
+    file.write_text(world.microsoft_refresh_token(REP, (*READING, "Mail.Read.Shared")))
+    run = ("connect", "microsoft", REP, "--refresh-token-file", file, "--shared", SHARED)
+    refused = door(*run)
+    assert refused.status == 1 and f"does not let this account read {SHARED}" in refused.err
+    world.outlook(SHARED).share_with(REP)
+    assert door(*run).status == 0
+    scene.people(outlook_house)
+    work = worker(outlook_house)
+    support.settle(work)
+    with outlook_house.db.read() as session:
+        found = session.exec(select(Interaction.subject).where(Interaction.kind == "email")).all()
+        assert sorted(found) == ["Windmill 0", "Windmill 1"]
+        sources = session.exec(select(Source.external_id).where(Source.kind == "mail")).all()
+        assert sorted(sources) == ["me", SHARED]
+    (account,) = accounts(outlook_house)
+    member(outlook_house, REP)
+    with serving(outlook_house) as base, closing(signed_in(base, REP)) as client:
+        asked = client.post("/connect/microsoft", data={"account_id": account.id}, follow_redirects=False)
+        address = asked.headers["location"]
+        assert "Mail.Read.Shared" in parse_qs(urlsplit(address).query)["scope"][0]
+        back = urlsplit(at_microsoft(server, address, REP))
+        assert "is connected" in client.get(f"{back.path}?{back.query}").text
+    (account,) = accounts(outlook_house)
+    assert outlook_house.keyring.open_json(account.sealed_grant)["extra"]["shared"] == [SHARED]
+
+
+def test_gmail_shares_no_mailbox(door: Door, world: sandbox.World, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text(world.refresh_token(REP))
+    said = door("connect", "google", REP, "--refresh-token-file", file, "--shared", SHARED)
+    assert said.status == 1 and "shares no mailboxes" in said.err
 
 
 # ---- a whole tenant
