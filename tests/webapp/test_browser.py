@@ -12,6 +12,7 @@ import house as building
 from models.account import Account
 from models.deal import Deal, StageChange
 from models.event import Event
+from models.imports.run import keep_file
 from models.interaction import Held, Link
 from models.suggestion import Suggestion
 from models.webhook import add_webhook
@@ -194,12 +195,17 @@ def places(room: Office) -> list[str]:
         "/search?q=nothing-of-the-kind",
         "/new/deal",
         "/new/contact",
+        "/imports",
+        "/imports/1",
     ]
 
 
 def furnish(room: Office) -> None:
     """Long words and an administrator's view."""
     member(room.house, REP, "admin")
+    path = room.house.settings.data_dir / f"{'long-name-' * 12}.csv"
+    path.write_text(f"{'Opportunity' * 9},Stage,Owner,Closed\n{'long' * 40},Dancing,Zed,01/02/2026\n", encoding="utf-8")
+    keep_file(room.house.db, path, kind="deals", file_name=path.name, user_id=1, now=NOW)
     with room.house.db.write() as session:
         account = session.get_one(Account, room.account)
         account.refused, account.refused_sentence = "reconnect", "Google no longer accepts this grant."
