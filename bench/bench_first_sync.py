@@ -9,19 +9,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlmodel import col, select
-
 import sandbox
 from bench.figures import figure, say
-from bench.ground import PEOPLE, REP, Place, linked, place, settle
+from bench.ground import PEOPLE, REP, Place, place
+from bench.virtual import virtual, watched
 from connectors.base import Mailbox
-from connectors.clock import Clock
 from connectors.google import connect
 from connectors.items import Listed
 from connectors.providers import Google
 from connectors.throttle import Throttle
-from models.account import Source
-from models.interaction import Interaction, Link
 from sandbox.bulk import fill
 from worker.grants import SealedGrant
 
@@ -73,39 +69,19 @@ def _place(world: sandbox.World, server: sandbox.Server) -> Any:
     )
 
 
-def _clock(world: sandbox.World) -> Clock:
-    return Clock(world.clock.moment, world.clock.now, world.clock.sleep)
-
-
 def _ours(world: sandbox.World, here: Place, wanted: int) -> tuple[float, float]:
     """When the first and the last relevant mail stood on its deal, in seconds of the virtual clock."""
     google = here.house.providers["google"]
     assert isinstance(google, Google)
-    google.clock = _clock(world)
-    here.work.now, here.work.monotonic = world.clock.moment, world.clock.now
-
-    def complete() -> bool:
-        with here.house.db.read() as session:
-            return linked(session) >= wanted
-
-    def wait() -> bool:
-        """To the moment at which something is due."""
-        with here.house.db.read() as session:
-            due = session.exec(select(Source.next_sync_at).order_by(col(Source.next_sync_at)).limit(1)).one()
-        world.clock.advance(max(0.1, (due - world.clock.moment()).total_seconds()) if due else 1.0)
-        return True
-
-    settle(here.work, wait=wait, until=complete)
-    with here.house.db.read() as session:
-        at = session.exec(select(Interaction.logged_at).join(Link)).all()
-    return min(at).timestamp(), max(at).timestamp()
+    google.clock = virtual(world)
+    return watched(world, here, wanted)
 
 
 def _everything(world: sandbox.World, here: Place, wanted: set[str]) -> float:
     """Seconds until the last wanted message is read by one who reads them all."""
     google = here.house.providers["google"]
     assert isinstance(google, Google)
-    clock = _clock(world)
+    clock = virtual(world)
     world.clock.advance(120)
     began = last = world.clock.now()
     store = SealedGrant(here.house.db, here.house.keyring, here.account.id or 0, now=clock.now)

@@ -86,8 +86,11 @@ class Place:
 
 
 @contextmanager
-def place(api_root: str, oauth_root: str, refresh_token: str, **settings: Any) -> Iterator[Place]:
-    """A fresh house on SQLite with the customers in its address book, and the mailbox connected."""
+def place(
+    api_root: str, oauth_root: str, refresh_token: str, *, provider: str = "google", **settings: Any
+) -> Iterator[Place]:
+    """A fresh house on SQLite with the customers in its address book, and the mailbox connected. The roots are those of
+    ``provider``: of its interface and of its sign-in."""
     given: dict[str, Any] = {
         "gmail_units_per_minute": NO_LIMIT,
         "gmail_project_units_per_minute": NO_LIMIT,
@@ -97,15 +100,11 @@ def place(api_root: str, oauth_root: str, refresh_token: str, **settings: Any) -
         house = building.open_house(
             _env_file=None,
             data_dir=Path(folder),
-            google_client_id="bench",
-            google_client_secret="bench-secret",
-            google_api_root=api_root,
-            google_oauth_root=oauth_root,
             log_level="error",
-            **(given | settings),
+            **(given | _app(provider, api_root, oauth_root) | settings),
         )
         work = house.work()
-        granted = house.providers["google"].adopt(refresh_token)
+        granted = house.providers[provider].adopt(refresh_token)
         with house.db.write() as session:
             add_user(session, granted.email, role="admin", now=building.now())
             introduce(session, PEOPLE, since=building.now() - timedelta(days=400))
@@ -115,6 +114,15 @@ def place(api_root: str, oauth_root: str, refresh_token: str, **settings: Any) -
         finally:
             work.close()
             house.db.close()
+
+
+def _app(provider: str, api_root: str, oauth_root: str) -> dict[str, Any]:
+    """The settings of our app at a provider."""
+    roots: dict[str, dict[str, Any]] = {
+        "google": {"google_api_root": api_root, "google_oauth_root": oauth_root},
+        "microsoft": {"microsoft_graph_root": api_root, "microsoft_login_root": oauth_root},
+    }
+    return {f"{provider}_client_id": "bench", f"{provider}_client_secret": "bench-secret"} | roots[provider]
 
 
 def introduce(session: Session, people: Sequence[str], *, since: Any) -> None:
