@@ -170,6 +170,25 @@ def _strangers(house: building.House, session: Session, owner_id: int) -> dict[s
     return {"discovery_id": waiting.id, "batch": done.batch, "merge_id": merge.id, "twice_id": one.id}
 
 
+def _import(session: Session, user_id: int) -> int:
+    """A spreadsheet that waits to be started."""
+    row = Import(
+        user_id=user_id,
+        kind="contacts",
+        file_name="people.csv",
+        columns=["Email"],
+        mapping={"Email": "emails"},
+        facts=facts_of(["Email"], [["new@fresh.example"]]),
+        state="ready",
+        total=1,
+        made_at=NOW,
+    )
+    session.add(row)
+    session.flush()
+    keep_part(session, row.id or 0, 0, [(2, ["new@fresh.example"])])
+    return row.id or 0
+
+
 def _words(contact_id: int) -> dict[str, Any]:
     sender = {"role": "from", "address": "bea@northwind.example", "name": "Bea Buyer", "response": "none"}
     taker = {"role": "to", "address": REP, "name": "Rae", "response": "none", "contact_id": None, "ours": True}
