@@ -22,7 +22,7 @@ import structlog
 from sqlmodel import Session, col, select
 
 import settings as setting_page
-from connectors.doorbell import Inbox
+from connectors.doorbell import Door, Inbox
 from connectors.errors import ConnectorError
 from connectors.google import GoogleConfig
 from connectors.guard import check_url
@@ -88,8 +88,7 @@ class House:
             webhook_timeout=chosen.webhook_timeout,
             webhook_allow_private=chosen.webhook_allow_private,
         )
-        push = Push(chosen.google_pubsub_topic, chosen.calendar_push_address(), _inbox(chosen))
-        return Work(self.db, self.keyring, self.providers, pace, push)
+        return Work(self.db, self.keyring, self.providers, pace, Push(_places(chosen), _inbox(chosen)))
 
 
 def open_house(*, check: bool = True, **overrides: Any) -> House:
@@ -122,6 +121,17 @@ def _providers(chosen: Settings) -> dict[str, AnyProvider]:
     }
 
 
+def _places(chosen: Settings) -> dict[tuple[str, str], str]:
+    """Where doorbells are to ring, by provider and kind of source."""
+    outlook = chosen.microsoft_push_address()
+    return {
+        ("google", "mail"): chosen.google_pubsub_topic,
+        ("google", "calendar"): chosen.calendar_push_address(),
+        ("microsoft", "mail"): outlook,
+        ("microsoft", "calendar"): outlook,
+    }
+
+
 def _inbox(chosen: Settings) -> Inbox | None:
     """The subscription that the worker reads, if there is one. Google's libraries load only then."""
     if not chosen.google_pubsub_topic or not chosen.google_pubsub_subscription:
@@ -132,17 +142,27 @@ def _inbox(chosen: Settings) -> Inbox | None:
     return PubSubInbox(_google(chosen), chosen.google_pubsub_subscription, file)
 
 
-def _push_door(chosen: Settings) -> Any:
-    """Who checks what is pushed to us; None where nothing is to be."""
-    if not chosen.google_pubsub_topic or not chosen.google_push_service_account:
-        return None
-    from connectors.google.rings import Certificates, PushVerifier
+def _doors(chosen: Settings) -> dict[str, Door]:
+    """Who checks what is posted to us, by the path below /push/."""
+    from connectors.google.rings import ChannelDoor
+    from connectors.microsoft.rings import GraphDoor
+
+    doors: dict[str, Door] = {"google/calendar": ChannelDoor()}
+    if chosen.google_pubsub_topic and chosen.google_push_service_account:
+        doors["google/gmail"] = _mailbox_door(chosen)
+    if chosen.microsoft_push_address():
+        doors["microsoft"] = GraphDoor()
+    return doors
+
+
+def _mailbox_door(chosen: Settings) -> Door:
+    from connectors.google.rings import Certificates, MailboxDoor, PushVerifier
 
     certificates = Certificates(_google(chosen).certs_uri, timeout=chosen.google_timeout)
     audience = chosen.google_push_audience or chosen.gmail_push_address()
-    door = PushVerifier(certificates, audience=audience, service_account=chosen.google_push_service_account)
-    door.warm()
-    return door
+    verifier = PushVerifier(certificates, audience=audience, service_account=chosen.google_push_service_account)
+    verifier.warm()
+    return MailboxDoor(verifier)
 
 
 def _google(chosen: Settings) -> GoogleConfig:
@@ -287,7 +307,7 @@ def build_app(house: House, *, setup_token: str | None = None) -> Any:
         clock=now,
         version=release(),
         setup_token=token,
-        push=_push_door(chosen),
+        doors=_doors(chosen),
     )
     return create_app(deps)
 
@@ -548,7 +568,7 @@ def examine() -> dict[str, Any]:
         for account in _accounts(session, ""):
             health = account_health(session, account, now=now())
             say(account.email, health.state in ("ok", "syncing"), health.sentence)
-        if house.settings.google_pubsub_topic or house.settings.calendar_push_address():
+        if any(_places(house.settings).values()):
             for ok, text in _doorbells(session):
                 say("push", ok, text)
     return {"ok": all(line["ok"] for line in lines), "lines": lines}

@@ -112,6 +112,9 @@ class Settings(BaseSettings):
     outlook_requests_at_once: int = Field(
         3, ge=1, le=4, description="Requests to one mailbox that may be under way at once (Graph refuses a fifth)."
     )
+    microsoft_push: Literal["auto", "on", "off"] = Field(
+        "auto", description="Let Outlook mail and calendars tell of changes; auto: when BASE_URL is https."
+    )
 
     # sync
     budget_share: float = Field(0.75, gt=0, le=1, description="Share of a provider's quota that Dealtrail may use.")
@@ -203,6 +206,10 @@ class Settings(BaseSettings):
             raise ValueError("GOOGLE_PUBSUB_SUBSCRIPTION needs GOOGLE_PUBSUB_CREDENTIALS_FILE, a service account's key")
         if self.google_calendar_push == "on" and not self.calendar_push_address():
             raise ValueError("GOOGLE_CALENDAR_PUSH is on, but Google rings only at https; BASE_URL must be https")
+        if self.microsoft_push == "on" and not self.microsoft_push_address():
+            raise ValueError(
+                "MICROSOFT_PUSH is on, but Microsoft rings only at https; set MICROSOFT_CLIENT_ID, and BASE_URL to https"
+            )
         return self
 
     def gmail_push_address(self) -> str:
@@ -215,6 +222,14 @@ class Settings(BaseSettings):
         here = bool(self.google_api_root) and parts.hostname in LOOPBACK and self.google_calendar_push == "on"
         able = self.google_calendar_push != "off" and (parts.scheme == "https" or here)
         return f"{self.base_url}/push/google/calendar" if able else ""
+
+    def microsoft_push_address(self) -> str:
+        """Where Outlook's mailboxes and calendars ring; empty when they are not to. A pretend one as above."""
+        parts = urlsplit(self.base_url)
+        pretend = self.microsoft_graph_root != MICROSOFT_GRAPH_ROOT
+        here = pretend and parts.hostname in LOOPBACK and self.microsoft_push == "on"
+        able = self.microsoft_push != "off" and (parts.scheme == "https" or here)
+        return f"{self.base_url}/push/microsoft" if able and self.microsoft_client_id else ""
 
     def resolved_database_url(self) -> str:
         """The database to use: DATABASE_URL with its driver spelled out, else the embedded SQLite file."""

@@ -1,4 +1,4 @@
-"""Doorbells at the providers: a Gmail ``watch``, a calendar's push channel, and whoever empties the queue they ring in.
+"""Doorbells at the providers: a watch, a channel, a subscription of a source, and whoever empties a queue they ring in.
 
 A doorbell is never more than that: it may be lost, doubled, early, forged or silent (provider-contract 0.10). What it says
 is never believed; it makes a source due (``models.doorbell``), and the cursor stays the only truth.
@@ -18,11 +18,11 @@ NO_LEASE = {"lease_owner": "", "lease_until": None}
 
 
 class Channel(SQLModel, table=True):
-    """One doorbell. ``kind``: ``gmail`` (a watch, ``address`` is its topic), ``calendar`` (a channel, ``address`` is where it
-    posts to), ``reader`` (of the subscription ``address``; it belongs to no source).
+    """One doorbell. ``kind``: ``mail`` or ``calendar``, that of its source (``address`` is where it rings: a topic, or a URL of
+    ours); ``reader``: whoever empties the queue ``address``; it belongs to no source.
 
-    Due for renewal at ``renew_at``, to be stopped at ``stop_at``, under a lease. A calendar's next channel is opened before
-    this one is stopped, so a source may have two. ``token_hash``: SHA-256 of the secret that its messages carry.
+    Due for renewal at ``renew_at``, to be stopped at ``stop_at``, under a lease. Where a doorbell cannot be renewed, the next one
+    is opened before this one is stopped, so a source may have two. ``token_hash``: SHA-256 of the secret that its messages carry.
     ``sealed_grant``: the account's last grant, kept for the one call that stops the channel after a disconnection."""
 
     id: int | None = Field(default=None, primary_key=True)
@@ -78,7 +78,7 @@ def end_channels(
 def prepare_channel(
     session: Session, channel: Channel, owner: str, *, channel_id: str, token_hash: bytes, address: str, now: datetime
 ) -> int:
-    """The row of a calendar's next channel, written before the provider is asked: its first message may come before the
+    """The row of a source's next doorbell, written before the provider is asked: its first message may come before the
     answer. Earlier ones that were never opened go. The new row's id."""
     for other in session.exec(_never_opened(channel)).all():
         session.delete(other)
@@ -106,8 +106,14 @@ def channel_opened(
     renew_at: datetime,
     address: str,
     resource_id: str = "",
+    named: tuple[str, bytes] | None = None,
+    heard_at: datetime | None = None,
 ) -> None:
-    """The provider rings from now on. ``opened_at``: just before it was asked to."""
+    """The provider rings from now on. ``opened_at``: just before it was asked to; ``named``: the name that the provider chose and
+    the hash of the secret, of a new one; ``heard_at``: when it proved that it reaches us, if it did not ring for that."""
+    more: dict[str, Any] = {} if named is None else {"channel_id": named[0], "token_hash": named[1]}
+    if heard_at is not None:
+        more["last_message_at"] = heard_at
     session.connection().execute(
         update(table(Channel))
         .where(table(Channel).c.id == channel_id)
@@ -121,6 +127,7 @@ def channel_opened(
             error="",
             error_sentence="",
             error_at=None,
+            **more,
             **NO_LEASE,
         )
     )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, Request
 
+from connectors.doorbell import Door
 from models.db import Database
 from models.keyring import Keyring
 
@@ -34,19 +35,11 @@ class Provider(Protocol):
     def revoke(self, grant: dict[str, Any]) -> None: ...
 
 
-class PushDoor(Protocol):
-    """Who tells a provider's push from anybody else's (``connectors.google.rings``), without calling anybody."""
-
-    def check(self, authorization: str) -> None:
-        """Raises ConnectorError: Forged, or TryLater while it cannot tell yet."""
-        ...
-
-
 @dataclass(frozen=True)
 class Deps:
     """The surroundings of a request. ``check_url`` raises ValueError with a sentence for an address that must not be
-    called; ``setup_token``: what the first-start page asks for, empty when only this machine can reach it; ``push``: None
-    where no provider pushes to us."""
+    called; ``setup_token``: what the first-start page asks for, empty when only this machine can reach it; ``doors``: where
+    providers push to us, by the path below ``/push/``."""
 
     db: Database
     keyring: Keyring
@@ -57,7 +50,7 @@ class Deps:
     clock: Callable[[], datetime]
     version: str
     setup_token: str = ""
-    push: PushDoor | None = None
+    doors: Mapping[str, Door] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

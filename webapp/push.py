@@ -1,6 +1,6 @@
-"""Where providers ring. Open to everybody by nature, so each message is checked before anything is looked up, and answered
-the same whether we know the mailbox or not. Only rows are written: a source becomes due, and nothing else that a message
-says is believed. No provider is called here.
+"""Where providers ring. Open to everybody by nature, so each post is checked by its door before anything is looked up, and
+answered the same whether we know the mailbox or not. Only rows are written: a source becomes due, a doorbell is looked after, and
+nothing else that a post says is believed. No provider is called here.
 """
 
 from __future__ import annotations
@@ -8,69 +8,70 @@ from __future__ import annotations
 import structlog
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import Response
+from fastapi.responses import PlainTextResponse, Response
 
+from connectors.doorbell import Door, Heard, Posted
 from connectors.errors import ConnectorError, Forged
-from connectors.google.rings import channel_notice, pushed_notice
-from models.doorbell import channel_for, hear_channel, hear_mailboxes
+from models.doorbell import Ring, hear_channels, hear_mailboxes
 from webapp.deps import Deps, Given
 from webapp.security import policy
 
 router = APIRouter(include_in_schema=False)
-LONGEST = 65_536
-"""Bytes of a message that are read; a notice has some hundred."""
 log = structlog.get_logger()
 
 
 @router.post("/push/google/gmail")
+@router.post("/push/google/calendar")
+@router.post("/push/microsoft")
 @policy("public")
-async def gmail(request: Request, given: Given) -> Response:
-    """A Pub/Sub subscription that pushes: 204 also for what we cannot use, or it would come again for a week."""
-    body = await _body(request)
+async def ring(request: Request, given: Given) -> Response:
+    """A post at one of our doors. One where nobody is to ring is shut."""
+    door = given.doors.get(request.url.path.removeprefix("/push/"))
+    if door is None:
+        return Response(status_code=403)
+    body = await _body(request, door.longest)
     if body is None:
         return Response(status_code=413)
-    authorization = request.headers.get("authorization", "")
-    return Response(status_code=await run_in_threadpool(_mailbox_rang, given, authorization, body))
+    posted = Posted(request.headers, request.query_params, body)
+    return await run_in_threadpool(_answered, given, door, posted)
 
 
-@router.post("/push/google/calendar")
-@policy("public")
-def calendar(request: Request, given: Given) -> Response:
-    """A calendar's channel: it knows the secret that we gave it, or it is refused."""
-    notice, now = channel_notice(request.headers), given.clock()
-    if notice is None:
-        return Response(status_code=401)
-    with given.db.read() as session:
-        channel = channel_for(session, notice.channel_id, notice.token, notice.resource_id)
-    if channel is None:
-        return Response(status_code=403)
-    hear_channel(given.db, channel, now=now, wake=not notice.greeting)
-    return Response(status_code=204)
-
-
-def _mailbox_rang(given: Deps, authorization: str, body: bytes) -> int:
-    """The status to answer with."""
-    if given.push is None:
-        return 403
+def _answered(given: Deps, door: Door, posted: Posted) -> Response:
     try:
-        given.push.check(authorization)
+        heard = door.hear(posted)
     except Forged as error:
         log.info("push.refused", code=error.code)
-        return 403 if error.signed else 401
+        return Response(status_code=403 if error.signed else 401)
     except ConnectorError as error:
         log.info("push.later", code=error.code)
-        return 503
-    notice = pushed_notice(body)
-    if notice is not None:
-        hear_mailboxes(given.db, "google", (notice.email,), now=given.clock())
-    return 204
+        return Response(status_code=503)
+    if heard.echo is not None:
+        return PlainTextResponse(heard.echo, status_code=heard.status)
+    return Response(status_code=_written(given, door, heard))
 
 
-async def _body(request: Request) -> bytes | None:
+def _written(given: Deps, door: Door, heard: Heard) -> int:
+    """Write what was heard; the status to answer with."""
+    now, status = given.clock(), heard.status
+    if heard.mailboxes:
+        hear_mailboxes(given.db, door.provider, heard.mailboxes, now=now)
+    if heard.channels:
+        rings = [
+            Ring(one.channel_id, one.token, one.resource_id, wake=not one.greeting, tend=one.tend)
+            for one in heard.channels
+        ]
+        known = hear_channels(given.db, rings, now=now)
+        if known < len(rings):
+            log.info("push.unknown", provider=door.provider, count=len(rings) - known)
+        status = status if known else heard.unknown or status
+    return status
+
+
+async def _body(request: Request, longest: int) -> bytes | None:
     """The whole body; None for one that is too long to be a notice."""
     held = bytearray()
     async for chunk in request.stream():
         held += chunk
-        if len(held) > LONGEST:
+        if len(held) > longest:
             return None
     return bytes(held)

@@ -52,16 +52,26 @@ class Pace:
 
 @dataclass(frozen=True)
 class Push:
-    """Which doorbells to ask for: a mailbox rings at a topic, a calendar at an address of ours. Empty: none, and everything
-    is looked at on a timer. ``inbox``: where rings are taken from, when they are not posted to us."""
+    """Where doorbells are to ring, by provider and kind of source: a topic, or an address of ours. What is not named, or names
+    no address, is looked at on a timer. ``inbox``: where rings for its provider's mailboxes are taken from, when they are not
+    posted to us."""
 
-    gmail_topic: str = ""
-    calendar_address: str = ""
+    places: Mapping[tuple[str, str], str] = field(default_factory=dict)
     inbox: Inbox | None = None
 
-    def address(self, kind: str) -> str:
-        """Where doorbells of a kind ring; empty when they are not wanted."""
-        return {"gmail": self.gmail_topic, "calendar": self.calendar_address}.get(kind, "")
+    @property
+    def wanted(self) -> list[tuple[str, str]]:
+        """Provider and kind of source of the doorbells to ask for."""
+        return [key for key, address in self.places.items() if address]
+
+    def address(self, provider: str, kind: str) -> str:
+        """Where such doorbells ring; empty when they are not wanted."""
+        return self.places.get((provider, kind), "")
+
+    def inbox_of(self, provider: str, kind: str) -> Inbox | None:
+        """What has to be emptied for such doorbells to be heard."""
+        mine = self.inbox is not None and (self.inbox.provider, "mail") == (provider, kind)
+        return self.inbox if mine else None
 
 
 def utcnow() -> datetime:

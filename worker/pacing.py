@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from sqlmodel import col, select
 
-from models.account import Source
+from models.account import Account, Source
 from models.channel import Channel
 from models.reader import reader_of
 from worker import directory
@@ -20,29 +20,34 @@ from worker.context import Work
 
 GRACE = timedelta(minutes=10)
 """Time that a renewed doorbell has to be heard."""
+ASKED_AFTER = timedelta(hours=1)
+"""A doorbell that missed something and is older than this is renewed: it may have ended unheard."""
 READ_LATELY = timedelta(minutes=5)
 """A subscription that was not read for so long is not read."""
 
 
 def wait(work: Work, source: Source, started: datetime) -> float:
     """Seconds from the end of a run that began at ``started``; ``source`` is the row as it was then."""
-    pace = work.pace
-    usual, slow, kind = {
-        "mail": (pace.poll, pace.poll_with_push, "gmail"),
-        "calendar": (pace.calendar_poll, pace.calendar_poll_with_push, "calendar"),
-    }.get(source.kind, (directory.DAY, directory.DAY, ""))
-    if not work.push.address(kind):
+    pace, kind = work.pace, source.kind
+    usual, slow = {
+        "mail": (pace.poll, pace.poll_with_push),
+        "calendar": (pace.calendar_poll, pace.calendar_poll_with_push),
+    }.get(kind, (directory.DAY, directory.DAY))
+    if not work.push.wanted:
         return usual
     now = work.now()
     with work.db.read() as session:
+        account = session.get_one(Account, source.account_id)
+        if not work.push.address(account.provider, kind):
+            return usual
         bells = session.exec(select(Channel).where(Channel.source_id == source.id, Channel.kind == kind)).all()
         row = session.get(Source, source.id)
-        inbox = work.push.inbox if kind == "gmail" else None
+        inbox = work.push.inbox_of(account.provider, kind)
         reader = reader_of(session, inbox.name) if inbox else None
     if inbox and not is_read(reader, now):
         return usual
     found = row is not None and row.cursor_at is not None and row.cursor_at >= started
-    if kind == "gmail" and found and missed(bells, source.synced_at, usual):
+    if kind == "mail" and found and missed(bells, source.synced_at, usual):
         _mark_missed(work, bells, now)
         return usual
     return between_looks(bells, usual=usual, slow=slow, now=now)
@@ -90,4 +95,6 @@ def _mark_missed(work: Work, bells: Sequence[Channel], now: datetime) -> None:
     with work.db.write() as session:
         for row in session.exec(select(Channel).where(col(Channel.id).in_([bell.id for bell in bells]))).all():
             row.missed_at = now
+            if row.stop_at is None and row.opened_at is not None and now - row.opened_at > ASKED_AFTER:
+                row.renew_at = now
             session.add(row)

@@ -1,8 +1,9 @@
-"""Doorbells at Google: opened for what is read, renewed before they end, stopped when they are not wanted any more.
+"""Doorbells at the providers: opened for what is read, renewed before they end, stopped when they are not wanted any more.
 
-Rows say what is due (``models.channel``); the scheduler leases them and each is tended by one job. A mailbox's watch is
-renewed daily on the same row. A calendar's next channel is opened, under an id of its own, before the one before it is
-stopped. What goes wrong stands on the row and costs nothing but time: polling goes on at its usual pace.
+Rows say what is due (``models.channel``); the scheduler leases them and each is tended by one job. A lasting doorbell is
+renewed daily on the same row, and opened anew when it is no more. Of the others a next one is opened, under a name of its own,
+before the one before it is stopped. What goes wrong stands on the row and costs nothing but time: polling goes on at its usual
+pace.
 """
 
 from __future__ import annotations
@@ -11,15 +12,15 @@ import secrets
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
-from typing import cast
+from datetime import datetime, timedelta
+from typing import Any, cast
 
 import structlog
 from sqlmodel import Session, col, select
 
 from connectors.base import GrantState
-from connectors.doorbell import Doorbells
-from connectors.errors import ConnectorError, OperatorFault, Refused, TryLater
+from connectors.doorbell import Doorbells, Watched
+from connectors.errors import ConnectorError, Gone, OperatorFault, Refused, TryLater
 from models.account import Account, Source
 from models.channel import (
     Channel,
@@ -32,27 +33,25 @@ from models.channel import (
     prepare_channel,
     replace_channel,
 )
-from models.doorbell import SOURCE_KINDS, hash_of, hasten, moved, unwanted, unwatched
+from models.doorbell import REST, hash_of, hasten, moved, unwanted, unwatched
 from worker.context import Work
 
 log = structlog.get_logger()
-PROVIDER = "google"
 DAY, HOUR = 86_400.0, 3_600.0
 OVERLAP = timedelta(seconds=60)
-"""How long a calendar's old channel rings beside the new one."""
+"""How long a doorbell that is replaced rings beside the next one."""
 TRIES_TO_STOP = 3
 
 
 def plan(work: Work) -> int:
     """Doorbells that are wanted and not there are entered, those not wanted any more are to be stopped; how many rows
     changed. Looks without a lock first."""
-    kinds = [kind for kind in SOURCE_KINDS if work.push.address(kind)]
-    now = work.now()
+    wanted, now = work.push.wanted, work.now()
 
     def look(session: Session) -> tuple[list[tuple[int, str]], list[int], list[int]]:
-        missing = [(source_id, kind) for kind in kinds for source_id in unwatched(session, PROVIDER, kind)]
-        elsewhere = [one for kind in kinds for one in moved(session, kind, work.push.address(kind), now)]
-        return missing, unwanted(session, kinds), elsewhere
+        missing = [(one, kind) for provider, kind in wanted for one in unwatched(session, provider, kind)]
+        elsewhere = [one for pair in wanted for one in moved(session, *pair, address=work.push.address(*pair), now=now)]
+        return missing, unwanted(session, wanted), elsewhere
 
     with work.db.read() as session:
         if not any(look(session)):
@@ -77,10 +76,9 @@ def tend(work: Work, channel_id: int, owner: str) -> None:
     try:
         if channel.stop_at is not None:
             _stop(work, channel, account)
-        elif channel.kind == "gmail":
-            _watch_mailbox(work, channel, account)
         else:
-            _watch_calendar(work, channel, source, account)
+            bells = _bells(work, account)
+            (_keep if channel.kind in bells.lasting else _replace)(work, bells, channel, source, account)
     except ConnectorError as error:
         if not isinstance(error, TryLater):
             work.forget(account.id or 0)
@@ -100,36 +98,46 @@ def _load(work: Work, channel_id: int, owner: str) -> tuple[Channel, Source, Acc
         return (channel, source, account) if source is not None and account is not None else None
 
 
-def _watch_mailbox(work: Work, channel: Channel, account: Account) -> None:
-    """Begin or renew. Google allows one topic a mailbox and project: where we watched another ourselves, that is ended
-    first; where somebody else does, it is ended once, at our first try, and never again."""
-    topic, began = work.push.gmail_topic, work.now()
-    bells = _bells(work, account)
-    if channel.address and channel.address != topic:
-        bells.stop_mailbox()
-    try:
-        watched = bells.watch_mailbox(topic)
-    except OperatorFault as error:
-        if error.code != "watch_conflict" or channel.opened_at is not None or channel.failures:
-            raise
-        log.warning("push.taken_over", account=account.id)
-        bells.stop_mailbox()
-        watched = bells.watch_mailbox(topic)
-    daily = min(DAY, (watched.expires_at - began).total_seconds() / 2)
-    with work.db.write() as session:
-        channel_opened(
-            session,
-            channel.id or 0,
-            opened_at=began,
-            expires_at=watched.expires_at,
-            renew_at=began + timedelta(seconds=daily * work.rng.uniform(0.75, 1.0)),
-            address=topic,
+def _keep(work: Work, bells: Doorbells, channel: Channel, source: Source, account: Account) -> None:
+    """A lasting one: renewed on its row; or opened there, when there was none, when it is no more, when it rings elsewhere
+    than it should."""
+    address, began, kind = work.push.address(account.provider, channel.kind), work.now(), cast(Any, channel.kind)
+    if channel.address not in ("", address):
+        bells.stop(kind, channel.channel_id or "", channel.resource_id)
+    watched, token = None, secrets.token_urlsafe(32)
+    if channel.opened_at is not None and channel.address == address:
+        watched = _renewed(bells, channel, source)
+    fresh = watched is None
+    if watched is None:
+        watched = bells.open(
+            kind,
+            source.external_id,
+            address=address,
+            channel_id=str(uuid.uuid4()),
+            token=token,
+            first=channel.opened_at is None and not channel.failures,
         )
+    daily = min(DAY, (watched.expires_at - began).total_seconds() / 2)
+    named = (watched.channel_id, hash_of(token)) if fresh and watched.channel_id else None
+    with work.db.write() as session:
+        _opened(session, channel.id or 0, watched, began, daily * work.rng.uniform(0.75, 1.0), address, named)
+        if not watched.greets:
+            hasten(session, source.id or 0, at=work.now() + REST[channel.kind])
 
 
-def _watch_calendar(work: Work, channel: Channel, source: Source, account: Account) -> None:
-    """The next channel: its row first, then Google, then the end of the one before."""
-    address, began = work.push.calendar_address, work.now()
+def _renewed(bells: Doorbells, channel: Channel, source: Source) -> Watched | None:
+    """None: it is no more, though nobody said so."""
+    name = channel.channel_id or ""
+    try:
+        return bells.renew(cast(Any, channel.kind), source.external_id, address=channel.address, channel_id=name)
+    except Gone:
+        log.info("push.ended", channel=channel.id)
+        return None
+
+
+def _replace(work: Work, bells: Doorbells, channel: Channel, source: Source, account: Account) -> None:
+    """The next one: its row first, then the provider, then the end of the one before."""
+    address, began, kind = work.push.address(account.provider, channel.kind), work.now(), cast(Any, channel.kind)
     name, token = str(uuid.uuid4()), secrets.token_urlsafe(32)
     with work.db.write() as session:
         next_id = prepare_channel(
@@ -141,45 +149,54 @@ def _watch_calendar(work: Work, channel: Channel, source: Source, account: Accou
             address=address,
             now=began,
         )
+    first = channel.opened_at is None
     try:
-        watched = _bells(work, account).watch_calendar(
-            source.external_id, channel_id=name, token=token, address=address
-        )
+        watched = bells.open(kind, source.external_id, address=address, channel_id=name, token=token, first=first)
     except BaseException:
         with work.db.write() as session:
             forget_channel(session, next_id)
         raise
     life = (watched.expires_at - began).total_seconds()
     with work.db.write() as session:
-        channel_opened(
-            session,
-            next_id,
-            opened_at=began,
-            expires_at=watched.expires_at,
-            renew_at=began + timedelta(seconds=life * work.rng.uniform(0.7, 0.85)),
-            address=address,
-            resource_id=watched.resource_id,
-        )
+        _opened(session, next_id, watched, began, life * work.rng.uniform(0.7, 0.85), address)
         replace_channel(session, channel, stop_at=work.now() + OVERLAP)
 
 
+def _opened(
+    session: Session,
+    row_id: int,
+    watched: Watched,
+    began: datetime,
+    renew_in: float,
+    address: str,
+    named: tuple[str, bytes] | None = None,
+) -> None:
+    channel_opened(
+        session,
+        row_id,
+        opened_at=began,
+        expires_at=watched.expires_at,
+        renew_at=began + timedelta(seconds=renew_in),
+        address=address,
+        resource_id=watched.resource_id,
+        named=named,
+        heard_at=None if watched.greets else began,
+    )
+
+
 def _stop(work: Work, channel: Channel, account: Account) -> None:
-    """Have it silenced, unless it has run out, or a newer watch of the same mailbox would be silenced with it."""
-    if (channel.expires_at or work.now()) > work.now() and not _watched_again(work, channel):
+    """Have it silenced, unless it has run out, or a newer one of the same mailbox would be silenced with it."""
+    if (channel.expires_at or work.now()) > work.now():
         with _last_bells(work, channel, account) as bells:
-            if channel.kind == "gmail":
-                bells.stop_mailbox()
-            else:
-                bells.stop_calendar(channel.channel_id or "", channel.resource_id)
+            if not (channel.kind in bells.only_one and _rung_anew(work, channel)):
+                bells.stop(cast(Any, channel.kind), channel.channel_id or "", channel.resource_id)
     with work.db.write() as session:
         forget_channel(session, channel.id or 0)
 
 
-def _watched_again(work: Work, channel: Channel) -> bool:
-    if channel.kind != "gmail":
-        return False
+def _rung_anew(work: Work, channel: Channel) -> bool:
     newer = select(Channel.id).where(
-        Channel.source_id == channel.source_id, Channel.kind == "gmail", col(Channel.stop_at).is_(None)
+        Channel.source_id == channel.source_id, Channel.kind == channel.kind, col(Channel.stop_at).is_(None)
     )
     with work.db.read() as session:
         return session.exec(newer).first() is not None
@@ -196,9 +213,9 @@ def _record(work: Work, channel: Channel, owner: str, error: ConnectorError) -> 
         again = now + timedelta(seconds=_wait(error, channel.failures) * work.rng.uniform(1.0, 1.2))
         channel_failed(session, channel_id, owner, code=error.code, sentence=error.sentence, again_at=again, now=now)
         if channel.stop_at is None:
-            usual = work.pace.poll if channel.kind == "gmail" else work.pace.calendar_poll
+            usual = work.pace.poll if channel.kind == "mail" else work.pace.calendar_poll
             at = now + timedelta(seconds=usual * work.rng.uniform(0.75, 1.25))
-            hasten(session, channel.kind, at=at, source_id=channel.source_id)
+            hasten(session, channel.source_id or 0, at=at)
 
 
 def _wait(error: ConnectorError, failures: int) -> float:

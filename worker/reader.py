@@ -12,10 +12,9 @@ import structlog
 from connectors.doorbell import Inbox, Notice, Received
 from connectors.errors import ConnectorError, TryLater
 from models.account import lease_owner
-from models.doorbell import hasten, hear_mailboxes
+from models.doorbell import hasten_all, hear_mailboxes
 from models.reader import free_reader, hold_reader, reader_went
 from worker.context import Work
-from worker.push import PROVIDER
 
 log = structlog.get_logger()
 AT_ONCE = 100
@@ -54,7 +53,7 @@ class Reader:
             if not self._hold():
                 return ELSEWHERE
             received = self._inbox.pull(AT_ONCE)
-            ring(self._work, [one.notice for one in received if one.notice is not None])
+            self._ring([one.notice for one in received if one.notice is not None])
             self._inbox.acknowledge([one.ack_id for one in received])
             self._went_well()
         except ConnectorError as error:
@@ -77,6 +76,12 @@ class Reader:
                 self._stop.wait(self.turn())
         finally:
             self.close()
+
+    def _ring(self, notices: Sequence[Notice]) -> None:
+        """Make the mailboxes due that these notices name. What else they say is not believed."""
+        emails = {notice.email for notice in notices}
+        if emails:
+            hear_mailboxes(self._work.db, self._inbox.provider, emails, now=self._work.now())
 
     def _hold(self) -> bool:
         """Keep the lease, with a write only when half of it is over."""
@@ -104,17 +109,11 @@ class Reader:
             with self._work.db.write() as session:
                 reader_went(session, inbox.name, now=now, code=error.code, sentence=error.sentence)
                 if self._failures >= UNRELIABLE or not isinstance(error, TryLater):
-                    hasten(session, "gmail", at=now + timedelta(seconds=pace.poll))
+                    hasten_all(session, inbox.provider, "mail", at=now + timedelta(seconds=pace.poll))
         except Exception as fault:  # noqa: BLE001  (the database is away: the pace follows from the reader's silence)
             log.error("reader.bug", error=type(fault).__name__)
         asked = getattr(error, "after", 0.0)
         return min(max(asked, min(2.0**self._failures, 60.0)), LONGEST)
-
-
-def ring(work: Work, notices: Sequence[Notice]) -> int:
-    """Make the mailboxes due that these notices name; how many rows were written. What else they say is not believed."""
-    emails = {notice.email for notice in notices}
-    return hear_mailboxes(work.db, PROVIDER, emails, now=work.now()) if emails else 0
 
 
 def _full(received: Sequence[Received]) -> bool:

@@ -27,6 +27,8 @@ BIGGEST_ANSWER = 16 * 1024 * 1024
 class PubSubInbox:
     """``connectors.doorbell.Inbox``. Not thread-safe: one for the thread that reads. Close it."""
 
+    provider = "google"
+
     def __init__(self, config: GoogleConfig, name: str, credentials_file: Path) -> None:
         self.name = name
         self._config, self._file = config, credentials_file

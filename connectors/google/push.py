@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+import structlog
 from googleapiclient.errors import HttpError
 
+from connectors.base import SourceKind
 from connectors.doorbell import Watched
 from connectors.errors import ConnectorError, Gone, OperatorFault, Refused, TryLater
 from connectors.google.client import Client
@@ -16,13 +18,42 @@ from connectors.google.config import LOOPBACK
 
 DAY = 86_400.0
 PUBLISHER = "gmail-api-push@system.gserviceaccount.com"
+log = structlog.get_logger()
 
 
 class GooglePush:
-    """``connectors.doorbell.Doorbells`` of one account."""
+    """``connectors.doorbell.Doorbells`` of one account. Google allows one topic a mailbox and project."""
+
+    lasting = only_one = frozenset[SourceKind](("mail",))
 
     def __init__(self, client: Client) -> None:
         self._client = client
+
+    def open(
+        self, kind: SourceKind, external_id: str, *, address: str, channel_id: str, token: str, first: bool
+    ) -> Watched:
+        """A watch or a channel. Where somebody else watches the mailbox, that is ended once, at our first try, and never
+        again."""
+        if kind == "calendar":
+            return self.watch_calendar(external_id, channel_id=channel_id, token=token, address=address)
+        try:
+            return self.watch_mailbox(address)
+        except OperatorFault as error:
+            if error.code != "watch_conflict" or not first:
+                raise
+        log.warning("push.taken_over")
+        self.stop_mailbox()
+        return self.watch_mailbox(address)
+
+    def renew(self, kind: SourceKind, external_id: str, *, address: str, channel_id: str) -> Watched:
+        """A mailbox's watch (channels are replaced)."""
+        return self.watch_mailbox(address)
+
+    def stop(self, kind: SourceKind, channel_id: str, resource_id: str) -> None:
+        if kind == "calendar":
+            self.stop_calendar(channel_id, resource_id)
+        else:
+            self.stop_mailbox()
 
     def watch_mailbox(self, address: str) -> Watched:
         """Begin or renew the mailbox's watch on the topic ``address`` (100 units); it rings once at once."""

@@ -18,13 +18,15 @@ import httpx
 import structlog
 
 from connectors.clock import REAL, Clock
-from connectors.doorbell import ChannelNotice, Notice
+from connectors.doorbell import ChannelNotice, Heard, Notice, Posted
 from connectors.errors import Forged, TryLater
 
 ISSUERS = ("https://accounts.google.com", "accounts.google.com")
 SKEW = 60.0
 """Seconds that our clock may differ from Google's."""
 LONGEST_TOKEN = 8_192
+LONGEST_POST = 65_536
+"""Bytes of a message that are read; a notice has some hundred."""
 _MAX_AGE = re.compile(r"max-age=(\d{1,9})")
 log = structlog.get_logger()
 
@@ -56,6 +58,37 @@ def channel_notice(headers: Mapping[str, str]) -> ChannelNotice | None:
         resource_id=given.get("x-goog-resource-id", ""),
         greeting=given.get("x-goog-resource-state", "") == "sync",
     )
+
+
+class ChannelDoor:
+    """``connectors.doorbell.Door`` where calendars' channels post: a message knows the secret that we gave it, or it is
+    refused."""
+
+    provider = "google"
+    longest = LONGEST_POST
+
+    def hear(self, posted: Posted) -> Heard:
+        notice = channel_notice(posted.headers)
+        if notice is None:
+            raise Forged("no_channel", "A message of a calendar names its channel.")
+        return Heard(channels=(notice,), unknown=403)
+
+
+class MailboxDoor:
+    """``connectors.doorbell.Door`` where a Pub/Sub subscription pushes: 204 also for what we cannot use, or it would come again
+    for a week."""
+
+    provider = "google"
+    longest = LONGEST_POST
+
+    def __init__(self, verifier: PushVerifier) -> None:
+        self._verifier = verifier
+
+    def hear(self, posted: Posted) -> Heard:
+        given = {name.lower(): value for name, value in posted.headers.items()}
+        self._verifier.check(given.get("authorization", ""))
+        notice = pushed_notice(posted.body)
+        return Heard(mailboxes=(notice.email,) if notice is not None else ())
 
 
 class Certificates:

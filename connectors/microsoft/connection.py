@@ -9,13 +9,11 @@ from connectors.clock import REAL, Clock
 from connectors.errors import Refused
 from connectors.microsoft import grant
 from connectors.microsoft.calendar import OutlookCalendar, list_calendars
-from connectors.microsoft.config import MicrosoftConfig
+from connectors.microsoft.config import OWN_MAILBOX, MicrosoftConfig
 from connectors.microsoft.graph import Graph
 from connectors.microsoft.mail import OutlookMailbox
 from connectors.microsoft.meter import MailboxMeter
-
-MINE = "me"
-"""The external id of the account's own mailbox; another's is its address (shared mailboxes)."""
+from connectors.microsoft.push import MicrosoftPush
 
 
 class MicrosoftConnection:
@@ -67,7 +65,7 @@ class MicrosoftConnection:
         able, _ = grant.capabilities(state.scopes)
         found: list[SourceInfo] = []
         if "mail" in able:
-            found.append(SourceInfo("mail", MINE, "Outlook"))
+            found.append(SourceInfo("mail", OWN_MAILBOX, "Outlook"))
             found += [SourceInfo("mail", str(one), str(one)) for one in state.extra.get("shared") or []]
         if "calendar" in able:
             found += list_calendars(self._graph)
@@ -76,11 +74,16 @@ class MicrosoftConnection:
     def mailbox(self, external_id: str) -> OutlookMailbox:
         """The account's own mailbox, or a shared one by its address."""
         if external_id not in self._boxes:
-            self._boxes[external_id] = OutlookMailbox(self._line(external_id), self._own)
+            own = self._own if external_id == OWN_MAILBOX else (*self._own, external_id)
+            self._boxes[external_id] = OutlookMailbox(self._line(external_id), own)
         return self._boxes[external_id]
 
     def calendar(self, external_id: str) -> OutlookCalendar:
         return OutlookCalendar(self._graph, external_id)
+
+    def doorbells(self) -> MicrosoftPush:
+        """Push for what this account holds."""
+        return MicrosoftPush(self._graph)
 
     def revoke(self) -> None:
         """Raises Refused, which says where a person ends their consent."""
@@ -92,7 +95,7 @@ class MicrosoftConnection:
             one.close()
 
     def _line(self, external_id: str) -> Graph:
-        if external_id == MINE:
+        if external_id == OWN_MAILBOX:
             return self._graph
         home = f"/users/{external_id}"
         other = Graph(self._config, self._tokens, self._graph.meter, home=home, clock=self._graph.clock)

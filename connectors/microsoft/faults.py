@@ -85,6 +85,22 @@ def _misunderstood(asked: float) -> ConnectorError:
     return TryLater("bad_request", "Microsoft does not understand a request of ours; please report this.", after=600.0)
 
 
+def _conflict(asked: float) -> ConnectorError:
+    return TryLater(
+        "conflict", "Microsoft has another one of the kind already; the next try puts it right.", after=asked
+    )
+
+
+def _not_reached(asked: float) -> ConnectorError:
+    return OperatorFault(
+        "push_not_reached",
+        "Microsoft could not reach DEALTRAIL_BASE_URL/push/microsoft when it tried. It must be open to the internet, and answer "
+        "within ten seconds. Until then everything is looked at on a timer.",
+        after=DAY / 4,
+        scope="source",
+    )
+
+
 CODES: dict[str, Told] = {
     **dict.fromkeys(("applicationthrottled", "toomanyrequests", "activitylimitreached", "errorserverbusy"), _slow),
     **dict.fromkeys(("syncstatenotfound", "syncstateinvalid", "resyncrequired", "errorinvalidsyncstate"), _expired),
@@ -97,6 +113,8 @@ CODES: dict[str, Told] = {
     "authorization_requestdenied": _no_privilege,
     "invalidauthenticationtoken": _unauthorized,
     "servicenotavailable": _own_fault,
+    "conflict": _conflict,
+    "validationerror": _not_reached,
     "inefficientfilter": _misunderstood,
 }
 _STATUSES: dict[int, Told] = {401: _unauthorized, 403: _denied, 404: _missing, 410: _expired, 429: _slow, 509: _slow}

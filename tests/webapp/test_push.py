@@ -246,7 +246,7 @@ def test_two_hundred_pushes_are_few_writes_and_no_call_to_google(gate: Gate, wor
 
 def opened(gate: Gate) -> Channel:
     """Rae's calendar rings at this house."""
-    gate.work.push = Push(calendar_address=f"{gate.base}/push/google/calendar")
+    gate.work.push = Push({("google", "calendar"): f"{gate.base}/push/google/calendar"})
     plan(gate.work)
     gate.tend()
     gate.world.courier.settle()
@@ -333,6 +333,7 @@ def test_what_the_sandbox_forges_of_channels_is_refused_or_harmless(gate: Gate, 
 
 def test_a_mailboxs_watch_is_no_door_to_a_calendars(gate: Gate) -> None:
     gate.tend()
+    gate.world.courier.settle()
     before = gate.rows()
     assert gate.channel("reader:" + SUB, "") == 403
     assert gate.rows() == before

@@ -87,7 +87,7 @@ class Rung:
             tend(self.work, channel_id, owner)
         return len(won)
 
-    def channels(self, kind: str = "gmail") -> list[Channel]:
+    def channels(self, kind: str = "mail") -> list[Channel]:
         with self.work.db.read() as session:
             return list(session.exec(select(Channel).where(Channel.kind == kind).order_by(col(Channel.id))).all())
 

@@ -165,7 +165,7 @@ def test_a_watch_that_google_keeps_refusing_leaves_polling_as_it_was(
 def test_a_new_topic_takes_the_place_of_our_own_old_one(rung: Rung, world: sandbox.World) -> None:
     rung.opened()
     world.pubsub.topic(OTHER)
-    rung.work.push = dataclasses.replace(rung.work.push, gmail_topic=OTHER)
+    rung.work.push = dataclasses.replace(rung.work.push, places={("google", "mail"): OTHER})
     settle(rung.work)
     assert rung.tend() == 1
     assert rung.watched().topic == OTHER
@@ -359,7 +359,7 @@ def test_an_expired_watch_brings_the_usual_pace_back(rung: Rung) -> None:
 
 def test_the_last_slow_look_is_no_later_than_the_watchs_end() -> None:
     bell = Channel(
-        kind="gmail", created_at=NOW, opened_at=NOW, last_message_at=NOW, expires_at=NOW + timedelta(minutes=20)
+        kind="mail", created_at=NOW, opened_at=NOW, last_message_at=NOW, expires_at=NOW + timedelta(minutes=20)
     )
     look = {"usual": 60.0, "slow": 900.0}
     assert pacing.between_looks([bell], now=NOW + timedelta(minutes=3), **look) == 900
@@ -371,7 +371,7 @@ def test_the_last_slow_look_is_no_later_than_the_watchs_end() -> None:
 def test_a_renewed_doorbell_that_stays_silent_is_not_relied_on_for_long() -> None:
     later = NOW + timedelta(days=1)
     bell = Channel(
-        kind="gmail", created_at=NOW, opened_at=later, last_message_at=NOW, expires_at=later + timedelta(days=7)
+        kind="mail", created_at=NOW, opened_at=later, last_message_at=NOW, expires_at=later + timedelta(days=7)
     )
     assert pacing.relied_on(bell, later + timedelta(minutes=9))
     assert not pacing.relied_on(bell, later + timedelta(minutes=11))
@@ -630,7 +630,7 @@ def test_new_mail_is_logged_by_a_ring_in_a_running_house(
 
     def heard() -> bool:
         with house.db.read() as session:
-            row = session.exec(select(Channel).where(Channel.kind == "gmail")).first()
+            row = session.exec(select(Channel).where(Channel.kind == "mail")).first()
             return row is not None and row.last_message_at is not None
 
     with building.working(house):
