@@ -118,7 +118,7 @@ def _texts_of(session: Session, account: Account) -> set[int]:
 
 def look_at_thread(session: Session, thread_id: int, level: str, *, user_id: int) -> Change:
     """What a conversation's level would change. Nothing is written. Raises NotFound, Forbidden, Invalid."""
-    rows = _thread_rows(session, thread_id, user_id)
+    rows = own_in_thread(session, thread_id, user_id)
     kept = [(row, row.visibility) for row in rows]
     change = _rows(session, rows, level)
     for row, before in kept:
@@ -130,7 +130,7 @@ def look_at_thread(session: Session, thread_id: int, level: str, *, user_id: int
 def set_thread_level(session: Session, thread_id: int, level: str, *, user_id: int, earlier: bool = True) -> Change:
     """Narrow what others see of all that is yet to come in a conversation, and (``earlier``) of what the user's own mailboxes
     hold of it; empty: as the accounts say. Raises NotFound, Forbidden, Invalid."""
-    rows = _thread_rows(session, thread_id, user_id)
+    rows = own_in_thread(session, thread_id, user_id)
     thread = session.get_one(Thread, thread_id)
     _known(level, empty=True)
     thread.visibility = level
@@ -156,8 +156,8 @@ def narrowed_threads(session: Session, thread_ids: Iterable[int]) -> dict[int, s
     return found
 
 
-def _thread_rows(session: Session, thread_id: int, user_id: int) -> list[Interaction]:
-    """What of a conversation lies in a user's own mailboxes."""
+def own_in_thread(session: Session, thread_id: int, user_id: int) -> list[Interaction]:
+    """What of a conversation lies in a user's own mailboxes. Raises NotFound, Forbidden (nothing does)."""
     if session.get(Thread, thread_id) is None:
         raise NotFound("There is no such conversation.")
     mine = (

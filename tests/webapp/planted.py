@@ -13,6 +13,7 @@ from sqlmodel import Session
 
 import house as building
 from models.deal import StageChange
+from models.erasure import Erasure
 from models.event import announce, event_row, place_events
 from models.imports.store import Import, keep_part
 from models.imports.survey import facts_of
@@ -20,6 +21,8 @@ from models.interaction import Block, Interaction
 from models.linking import logged_payload
 from models.merging import merge_contacts
 from models.offering import decide
+from models.simulating import propose
+from models.simulation import SimulatedMove
 from models.suggestion import Signal, Suggestion
 from models.tables import metadata
 from models.user import ApiKey, create_key, hash_token, sign_in
@@ -134,10 +137,12 @@ def _plant(house: building.House, session: Session, *, level: str, held: bool, o
         elsewhere = session.get_one(Interaction, waiting.interaction_id)
         elsewhere.subject = elsewhere.text = elsewhere.new_text = elsewhere.snippet = "Nothing"
         elsewhere.attachments = []
-        mail = cast.letter(session, account=account, source=source, people=[person], on=sale, **columns)
+        thread = cast.conversation(session)
+        mail = cast.letter(session, account=account, source=source, people=[person], on=sale, thread=thread, **columns)
     ids = _around(house, session, mail, sale.id or 0, owner.id or 0, held=held)
     change = session.exec(select(StageChange.id).where(StageChange.deal_id == sale.id)).scalar()  # pyright: ignore
     ids |= _strangers(house, session, owner.id or 0)
+    ids |= _rules(session, mail, sale.id or 0, spare.id or 0)
     return ids | {
         "account_id": account.id,
         "company_id": firm.id,
@@ -155,6 +160,22 @@ def _plant(house: building.House, session: Session, *, level: str, held: bool, o
         "provider": "google",
         "token": "none-of-ours",
     }
+
+
+def _rules(session: Session, mail: Interaction, deal_id: int, spare_id: int) -> dict[str, Any]:
+    """A look at other settings that would move the mail, and a receipt of somebody who was erased."""
+    looked = propose(session, settings={"grace_days": 1}, user_id=cast.member(session).id or 0, now=NOW)
+    looked.state, looked.next_run_at = "ready", None
+    link = {"deal_id": spare_id, "rule": "address", "score": 1.0, "reasons": ["Bea is a contact"], "stage_id": None}
+    before = {"deals": [] if mail.held else [deal_id], "held": mail.held, "outcome": "held" if mail.held else "logged"}
+    after = {"outcome": "logged", "reason": "address", "links": [link], "candidates": []}
+    move = SimulatedMove(
+        simulation_id=looked.id or 0, interaction_id=mail.id or 0, kind="moved", before=before, after=after
+    )
+    done = Erasure(contact_id=999, by="ada@acme.example", counts={"contacts": 1}, made_at=NOW)
+    session.add_all([looked, move, done])
+    session.flush()
+    return {"simulation_id": looked.id, "erasure_id": done.id, "thread_id": mail.thread_id}
 
 
 def _strangers(house: building.House, session: Session, owner_id: int) -> dict[str, Any]:

@@ -42,6 +42,8 @@ QUERIES: dict[str, dict[str, Any]] = {
     "/companies/{company_id}/earlier": LATER,
     "/search": {"q": "prices"},
     "/api/v1/held": {"state": "all"},
+    "/api/v1/accounts/{account_id}/visibility": {"level": "subject"},
+    "/api/v1/threads/{thread_id}/visibility": {"level": "subject"},
     "/api/v1/suggestions": {"state": "all"},
 }
 """What a reading route is asked with, where it would answer nothing otherwise. Never one of the marks: pages repeat it."""
@@ -73,6 +75,9 @@ BODIES: dict[str, Any] = {
     "POST /api/v1/hooks/{hook_id}/replay": {"after": "0"},
     "POST /api/v1/imports": {"kind": "deals"},
     "PATCH /api/v1/imports/{import_id}": {"announce": True},
+    "PUT /api/v1/accounts/{account_id}/visibility": {"visibility": "subject", "remove_texts": True},
+    "PUT /api/v1/threads/{thread_id}/visibility": {"visibility": "subject"},
+    "POST /api/v1/simulations": {"settings": {"grace_days": 3}, "block": [{"kind": "domain", "value": "x.example"}]},
 }
 """What each writing route of the API is sent; those that take no body stay away."""
 
@@ -85,6 +90,9 @@ FORM = {
     "ids": "{discovery_id}",
     "decision": "contact",
     "other": "{twice_id}",
+    "confirm": "Bea Buyer",
+    "grace_days": "3",
+    "several_deals": "newest",
 }
 """What each form of the pages is sent; each takes what it knows."""
 

@@ -10,6 +10,7 @@ from webapp.api import (
     deals,
     deliveries,
     discovered,
+    erasures,
     events,
     export,
     health,
@@ -18,9 +19,11 @@ from webapp.api import (
     imports,
     interactions,
     keys,
+    levels,
     merges,
     pipelines,
     settings,
+    simulations,
     stages,
     suggestions,
     users,
@@ -48,7 +51,12 @@ NOUNS = (
     deliveries,
     imports,
     export,
+    erasures,
+    levels,
+    simulations,
 )
 router = APIRouter()
 for noun in NOUNS:
     router.include_router(noun.router)
+for part in (erasures.of_contact, levels.of_account):
+    router.include_router(part)

@@ -10,6 +10,7 @@ from sqlmodel import Session, col, select
 from models.account import Account, Source, disconnect_account, open_audits, request_audit, request_sync
 from models.audit import receipt
 from models.errors import Forbidden, NotFound
+from models.levels import set_account_level
 from webapp import present, timeline
 from webapp.api.cursors import page
 from webapp.api.idempotency import api_router
@@ -54,9 +55,7 @@ def change_account(deps: Given, me: Me, account_id: Id, body: ChangedAccount) ->
         row = _connected(session, account_id, me)
         if row.user_id != me.id:
             raise Forbidden("Only the owner of a mailbox decides what others see of it.")
-        row.visibility = body.visibility
-        session.add(row)
-        session.flush()
+        set_account_level(session, row, body.visibility, now=deps.clock())
         return _shape(deps, session, row)
 
 

@@ -12,6 +12,7 @@ from sqlmodel import Session, col, select
 from models.deal import Deal
 from models.errors import Conflict, Forbidden, NotFound
 from models.interaction import Interaction, InteractionContact, Link
+from models.levels import set_row_level
 from models.linking import owner_of_copy, relink, unlink
 from webapp import present
 from webapp.api.cursors import page
@@ -87,9 +88,7 @@ def put_visibility(deps: Given, me: Me, interaction_id: Id, body: Visibility) ->
         row = seen(session, interaction_id, me)
         if me.id not in owner_of_copy(session, interaction_id):
             raise Forbidden("Only those in whose mailbox it lies decide what others see of it.")
-        row.visibility = body.visibility or ""
-        session.add(row)
-        session.flush()
+        set_row_level(session, row, body.visibility or "")
         return _whole(session, row, me)
 
 

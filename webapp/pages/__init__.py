@@ -13,11 +13,13 @@ from webapp.pages import (
     decisions,
     discovered,
     door,
+    erasures,
     firms,
     hooks,
     imports,
     interactions,
     ledger,
+    matching,
     merging,
     people,
     review,
@@ -48,6 +50,8 @@ for part in (
     team,
     imports,
     search,
+    erasures,
+    matching,
 ):
     router.include_router(part.router)
 

@@ -20,11 +20,13 @@ from models.account import (
     request_sync,
 )
 from models.audit import receipt
-from models.errors import Forbidden, Invalid
+from models.errors import Forbidden
 from models.ledger import LedgerEntry
+from models.levels import look_at_account, set_account_level
 from webapp import present, timeline
 from webapp.deps import Deps, Given, Me, Viewer
 from webapp.grants import consent_of, withdraw
+from webapp.pages import words
 from webapp.pages.forms import Sent
 from webapp.pages.show import done, live, page
 from webapp.security import policy
@@ -96,16 +98,33 @@ def audit_receipt(given: Given, me: Me, account_id: int) -> Response:
 @policy("rep")
 def visibility(request: Request, given: Given, me: Me, account_id: int, form: Sent) -> Response:
     """How much colleagues see of it. Its owner alone decides."""
-    level = form.text("visibility")
-    if level not in VISIBILITIES:
-        raise Invalid(f"Choose one of {', '.join(VISIBILITIES)}.", "visibility")
+    level, forget = form.text("visibility"), form.ticked("remove_texts")
     with given.db.write() as session:
-        row = timeline.account_for(session, account_id, me)
-        if row.user_id != me.id:
-            raise Forbidden("Only the owner of a mailbox decides what others see of it.")
-        row.visibility = level
-        session.add(row)
-    return done(request, "Saved. It holds from now on, also for what is logged already.", to="/accounts")
+        row = _own(session, account_id, me)
+        change = set_account_level(session, row, level, now=given.clock(), remove_texts=forget)
+    gone = f" {words.plural(change.removed, 'text')} removed." if change.removed else ""
+    return done(request, f"Saved. It holds from now on, also for what is logged already.{gone}", to="/accounts")
+
+
+@router.get("/accounts/{account_id}/visibility")
+@policy("rep")
+def look_at_visibility(
+    request: Request, given: Given, me: Me, account_id: int, visibility: str = "metadata"
+) -> Response:
+    """What a level would change, before it is changed."""
+    with given.db.write() as session:
+        row = _own(session, account_id, me)
+        shown: dict[str, Any] = {"id": account_id, "email": row.email, "before": row.visibility, "level": visibility}
+        shown["would"] = look_at_account(session, row, visibility).shown()
+        session.rollback()
+    return page(request, "level.html", active="accounts", look=shown, levels=VISIBILITIES)
+
+
+def _own(session: Session, account_id: int, me: Viewer) -> Account:
+    row = timeline.account_for(session, account_id, me)
+    if row.user_id != me.id:
+        raise Forbidden("Only the owner of a mailbox decides what others see of it.")
+    return row
 
 
 @router.post("/accounts/{account_id}/disconnection")

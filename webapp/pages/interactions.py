@@ -9,15 +9,17 @@ from fastapi.responses import Response
 from sqlmodel import Session
 
 from models.deal import Deal
-from models.errors import Invalid, NotFound
-from models.interaction import Interaction
-from models.linking import put_on_deal, relink, unlink
+from models.errors import Forbidden, Invalid, NotFound
+from models.interaction import Interaction, Thread
+from models.levels import own_in_thread, set_row_level, set_thread_level
+from models.linking import owner_of_copy, put_on_deal, relink, unlink
 from models.privacy import sights
 from webapp import present
 from webapp.deps import Given, Me, Viewer
 from webapp.pages.case import open_deals
 from webapp.pages.forms import Sent
 from webapp.pages.show import done, page
+from webapp.pages.words import plural
 from webapp.security import policy
 
 router = APIRouter()
@@ -34,7 +36,11 @@ def whole(
         item = present.interactions(session, [row], me, whole=True)[0]
         deals = present.by_id(session, Deal, [link["deal_id"] for link in item["links"]])
         elsewhere = open_deals(session)
+        own = me.id in owner_of_copy(session, interaction_id)
+        thread = session.get(Thread, row.thread_id) if own and row.thread_id else None
+        related = len(own_in_thread(session, thread.id or 0, me.id)) if thread else 0
     context = {"item": item, "pieces": _pieces(item, start, end), "deals": deals, "elsewhere": elsewhere}
+    context |= {"own": own, "level": row.visibility, "thread": thread, "related": related}
     return page(request, "_text.html" if part else "interaction.html", active="", **context)
 
 
@@ -76,6 +82,25 @@ def move_over(
     undo = ("POST", f"/interactions/{interaction_id}/deal?deal={back}") if back else None
     text = f"Moved to {target.name}; its conversation follows."
     return done(request, text, to=f"/deals/{back or wanted}", undo=undo)
+
+
+@router.post("/interactions/{interaction_id}/visibility")
+@policy("rep")
+def narrow(request: Request, given: Given, me: Me, interaction_id: int, form: Sent) -> Response:
+    """What others see of it, or (``whole``) of its conversation with what is yet to come. Only whose mailbox holds it may."""
+    level = form.text("visibility")
+    with given.db.write() as session:
+        row = _visible(session, interaction_id, me)
+        if me.id not in owner_of_copy(session, interaction_id):
+            raise Forbidden("Only those in whose mailbox it lies decide what others see of it.")
+        whole = form.ticked("whole") and row.thread_id is not None
+        change = (
+            set_thread_level(session, row.thread_id or 0, level, user_id=me.id)
+            if whole
+            else set_row_level(session, row, level)
+        )
+    text = f"Saved for {plural(change.concerned, 'mail')}" + (", and for what is yet to come." if whole else ".")
+    return done(request, text, to=f"/interactions/{interaction_id}")
 
 
 def _visible(session: Session, interaction_id: int, me: Viewer) -> Interaction:

@@ -11,7 +11,7 @@ from sqlmodel import Session, col, or_, select
 from models.blocks import KINDS, add_block
 from models.errors import Conflict, Forbidden, Invalid, NotFound
 from models.interaction import Block
-from models.setting import DEFAULTS, checked_setting, set_team_setting, team_settings
+from models.setting import DEFAULTS, MATCHING, checked_setting, set_team_setting, team_settings
 from models.user import ROLES, ApiKey, User, create_key, revoke_key
 from webapp.deps import Deps, Given, Me, Viewer
 from webapp.pages.forms import Fields, Sent
@@ -38,7 +38,8 @@ def change_team(request: Request, given: Given, me: Me, form: Sent) -> Response:
             for name in _named(form):
                 set_team_setting(session, name, checked_setting(name, _value(form, name)))
     except Invalid as error:
-        return settings_page(request, given, me, typed=form.as_typed(), fault=str(error), field=error.field)
+        field = "" if error.field in MATCHING else error.field
+        return settings_page(request, given, me, typed=form.as_typed(), fault=str(error), field=field)
     return go("/settings", "Saved.")
 
 

@@ -1,0 +1,141 @@
+"""Erasing a person: look, do, and the receipts. For administrators."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+from sqlmodel import Session, col, select
+
+from models.contact import Contact
+from models.erasing import erase, preview
+from models.erasure import Erasure, lift, receipt
+from models.errors import Invalid, NotFound
+from webapp import present
+from webapp.deps import Deps, Given, Me
+from webapp.pages.forms import Sent
+from webapp.pages.show import done, go, page
+from webapp.security import policy
+
+router = APIRouter()
+COUNTED = {
+    "contacts": "the contact",
+    "addresses": "addresses of theirs",
+    "interactions_deleted": "mails and meetings with them alone, deleted",
+    "interactions_redacted": "mails and meetings with others on them: their place is taken by nobody, their words go",
+    "mentions": "mails of others in which they are named: the name is covered",
+    "copies": "copies in mailboxes, as we know them",
+    "links": "links to deals",
+    "held": "questions",
+    "signals": "signals",
+    "suggestions": "suggestions that quoted them",
+    "reasons": "reasons and quotes that named them",
+    "events": "events",
+    "attempts": "answers of receivers",
+    "ledger_entries": "ledger entries, now ignored",
+    "ledger_hashes": "hashes in the ledger",
+    "threads": "conversations of which nothing is left",
+    "thread_keys": "names of conversations",
+    "choices": "what was taught about them",
+    "offers": "offers as a new contact",
+    "merges": "merges that remembered them",
+    "blocks": "blocks of their address",
+    "searches": "searches for them",
+    "import_parts": "parts of spreadsheets",
+    "kept_answers": "kept answers of the API",
+    "other_rows": "other rows that named them",
+    "tombstones": "keyed hashes that keep them from coming back",
+}
+"""What each figure of a receipt means, in the order in which they are shown."""
+
+
+@router.get("/contacts/{contact_id}/erasure")
+@policy("admin")
+def look(request: Request, given: Given, contact_id: int) -> Response:
+    """What an erasure would do."""
+    return _look(request, given, contact_id)
+
+
+@router.post("/contacts/{contact_id}/erasure")
+@policy("admin")
+def do(request: Request, given: Given, me: Me, contact_id: int, form: Sent) -> Response:
+    """Erase; the name is typed once more, because it cannot be undone."""
+    try:
+        with given.db.write() as session:
+            contact = _contact(session, contact_id)
+            if form.text("confirm", 200).casefold() != contact.name.casefold():
+                raise Invalid(f"Type {contact.name} to confirm.", "confirm")
+            made = erase(session, given.keyring, contact_id, user_id=me.id, by=me.email, now=given.clock())
+            key = made.id
+    except Invalid as error:
+        return _look(request, given, contact_id, fault=str(error))
+    return go(f"/erasures?new={key}", "The person is erased. Keep the receipt.")
+
+
+@router.get("/erasures")
+@policy("admin")
+def erasures(request: Request, given: Given, new: int = 0) -> Response:
+    """All receipts, newest first."""
+    with given.db.read() as session:
+        rows = session.exec(select(Erasure).order_by(col(Erasure.id).desc()).limit(200)).all()
+    return page(request, "erasures.html", active="settings", rows=[_shown(row) for row in rows], new=new)
+
+
+@router.get("/erasures/{erasure_id}/receipt")
+@policy("admin")
+def paper(given: Given, erasure_id: int) -> Response:
+    """A receipt as a file to keep."""
+    with given.db.read() as session:
+        row = _row(session, erasure_id)
+    name = f"dealtrail-erasure-{row.id}-{row.made_at:%Y-%m-%d}.json"
+    return JSONResponse(receipt(row), headers={"Content-Disposition": f'attachment; filename="{name}"'})
+
+
+@router.post("/erasures/{erasure_id}/lifting")
+@policy("admin")
+def lifting(request: Request, given: Given, erasure_id: int) -> Response:
+    """The person may be taken in again."""
+    with given.db.write() as session:
+        lift(session, _row(session, erasure_id), now=given.clock())
+    return done(request, "They may be taken in again; what was erased stays erased.", to="/erasures")
+
+
+def _look(request: Request, given: Deps, contact_id: int, *, fault: str = "") -> Response:
+    with given.db.read() as session:
+        shown = present.contacts(session, [_contact(session, contact_id)])[0]
+    counts = preview(given.db, given.keyring, contact_id, now=given.clock())
+    return page(
+        request,
+        "erasure.html",
+        status=422 if fault else 200,
+        contact=shown,
+        counts=_told(counts),
+        typed={},
+        fault=fault,
+        field="confirm" if fault else "",
+        active="contacts",
+    )
+
+
+def _shown(row: Erasure) -> dict[str, Any]:
+    return receipt(row) | {"told": _told(row.counts)}
+
+
+def _told(counts: dict[str, int]) -> list[tuple[str, int]]:
+    order = [*COUNTED, *(name for name in counts if name not in COUNTED)]
+    return [(COUNTED.get(name, name), counts[name]) for name in order if counts.get(name)]
+
+
+def _contact(session: Session, contact_id: int) -> Contact:
+    row = session.get(Contact, contact_id)
+    if row is None:
+        raise NotFound("There is no such contact.")
+    return row
+
+
+def _row(session: Session, erasure_id: int) -> Erasure:
+    row = session.get(Erasure, erasure_id)
+    if row is None:
+        raise NotFound("There is no such erasure.")
+    return row
