@@ -60,9 +60,10 @@ class Hits:
 
 @dataclass(slots=True)
 class GrantState:
-    """The secret part of an account, as plain data; whoever holds it seals it. ``extra`` is the provider's own
-    (a token cache, claims that the next sign-in must satisfy). ``expires_at`` is aware UTC. ``delegated_to`` is whose mailbox a service account opens, ``key`` that
-    service account's key file: kept once for all its accounts, so it is no part of the plain data."""
+    """The secret part of an account, as plain data; whoever holds it seals it. ``extra`` is the provider's own (a token
+    cache, claims that the next sign-in must satisfy). ``expires_at`` is aware UTC. ``delegated_to`` is whose mailbox a service
+    account opens, ``key`` that service account's key file: kept once for all its accounts, so it is no part of the plain
+    data."""
 
     refresh_token: str = ""
     access_token: str = ""

@@ -28,6 +28,8 @@ BIGGEST_ANSWER = 64 * 1024 * 1024
 IMMUTABLE = 'IdType="ImmutableId"'
 _CLAIMS = re.compile(r'claims="([A-Za-z0-9+/=_-]+)"')
 log = logging.getLogger(__name__)
+logging.getLogger("httpx").setLevel(logging.WARNING)
+"""Below that level it writes down addresses with the people that were searched for."""
 
 
 class Tokens(Protocol):

@@ -185,7 +185,7 @@ class OutlookMailbox:
         try:
             answer = self._page(place.link, folder)
         except CursorExpired as error:
-            at.start_over(folder, moment(at.at))
+            at.start_over(folder)
             raise CursorExpired(error.code, error.sentence, restart=at.dump(), part=folder) from None
         if answer.get("@odata.deltaLink"):
             place.link, place.walking = str(answer["@odata.deltaLink"]), False

@@ -92,9 +92,11 @@ class Position:
             self.turn = start + EACH_TIME
         self.todo = first + rest
 
-    def start_over(self, folder: str, good: datetime | None) -> None:
-        """A folder's link is no good: its next look begins its first round again."""
-        self.places[folder] = Place(since=good.isoformat() if good else "")
+    def start_over(self, folder: str) -> None:
+        """A folder's link is no good: its next look begins its first round again. What had been read to the end is only named
+        as far as it did not change since; what had not is read."""
+        known = self.places[folder]
+        self.places[folder] = Place(since=known.since if known.walking else self.at)
 
     def is_old(self, now: datetime) -> bool:
         return now - moment(self.at) > RENEWED_AFTER
