@@ -12,12 +12,13 @@ from sqlmodel import col, select
 
 import house as building
 import sandbox
+from connectors.clock import Clock
 from models.account import Account, Source
 from models.channel import Channel
 from models.doorbell import claim_due_channels
-from tests.support import REP, connect, settle
+from tests.support import REP, connect, connect_outlook, outlook_settings, settle
 from tests.worker import scene
-from worker.context import Work
+from worker.context import Push, Work
 from worker.push import tend
 from worker.reader import Reader
 
@@ -115,3 +116,40 @@ class Rung:
         """The sandbox's own watch of a mailbox; None when there is none that lives."""
         found = [one for (box, _), one in self.world.watches.watched.items() if box == email]
         return found[0] if found and found[0].expires > self.world.clock.now() else None
+
+
+class OutlookRung(Rung):
+    """The same for Rae's account at Microsoft: its mailbox and calendar ring at ``address``, which answers handshakes."""
+
+    def __init__(
+        self,
+        make_house: Callable[..., building.House],
+        world: sandbox.World,
+        server: sandbox.Server,
+        address: str,
+        **settings: Any,
+    ) -> None:
+        given: dict[str, Any] = {"poll_seconds": 60, "calendar_poll_seconds": 300} | outlook_settings(server)
+        self.world = world
+        world.outlook(REP)
+        self.house = make_house(**(given | settings))
+        provider: Any = self.house.providers["microsoft"]
+        provider.clock = Clock(now=world.clock.moment)
+        self.work = self.house.work()
+        self.work.now = world.clock.moment
+        self.work.push = Push({("microsoft", kind): address for kind in ("mail", "calendar")})
+        scene.AT_WORK.append(self.work)
+        self.reader = None
+
+    def connect(self, email: str = REP) -> Account:
+        return connect_outlook(self.house, self.world, email)
+
+    def turn(self) -> float:
+        """Nothing is to be taken out of a queue."""
+        return 0.0
+
+    def watched(self, email: str = REP) -> Any:
+        """The sandbox's own subscription to the messages of a mailbox; None when there is none that lives."""
+        now = self.world.clock.now()
+        found = [one for one in self.world.microsoft.subscriptions.open.values() if one.kind == "message"]
+        return next((one for one in found if one.email == email and one.expires > now), None)
