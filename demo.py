@@ -1,5 +1,5 @@
-"""The demonstration: a pretend Google in a process of its own, Dealtrail beside it, and one terminal that tells what
-happens. The database is a new one each time, under ``data/demo``."""
+"""The demonstration: a pretend Google and Microsoft in a process of their own, Dealtrail beside it, and one terminal that
+tells what happens. The database is a new one each time, under ``data/demo``."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ from models.user import add_user, find_user, set_password
 FOLDER = Path("data/demo")
 PASSWORD = "dealtrail-demo"
 FAST = 600_000
-"""Gmail units a minute in the demonstration: the pretend Google does not mind."""
+"""Gmail units, and Outlook requests, a minute in the demonstration: the pretend providers do not mind."""
 SAID_WHY = 2
-"""The exit status of the pretend Google after a sentence on standard error."""
+"""The exit status of the pretend providers after a sentence on standard error."""
 SENT_TO_READ = 300
 MOST_PEOPLE = 40
 out = Console(highlight=False, soft_wrap=True)
@@ -48,14 +48,35 @@ out = Console(highlight=False, soft_wrap=True)
 
 @dataclass(frozen=True)
 class Sandbox:
-    """A running pretend Google: where it is, whose mailboxes it holds, and of own mail how many were loaded, malformed ones
-    included."""
+    """A running pretend Google and Microsoft: where they are, whose mailboxes they hold, and of own mail how many were loaded,
+    malformed ones included."""
 
     api_root: str
     oauth_root: str
+    graph_root: str
+    login_root: str
     accounts: list[dict[str, str]]
+    outlook_accounts: list[dict[str, str]]
     mails: int = 0
     malformed: int = 0
+
+    @property
+    def everybody(self) -> list[tuple[str, dict[str, str]]]:
+        """(provider, account), Google's first."""
+        google = [("google", account) for account in self.accounts]
+        return google + [("microsoft", account) for account in self.outlook_accounts]
+
+    @property
+    def described(self) -> str:
+        """What was started, in a sentence."""
+        counts = [_mailboxes(len(self.accounts), "at Google")]
+        if self.outlook_accounts:
+            counts.append(_mailboxes(len(self.outlook_accounts), "in Outlook"))
+        return f"A pretend Google and Microsoft are running at {self.api_root}: {' and '.join(counts)}."
+
+
+def _mailboxes(count: int, where: str) -> str:
+    return f"{count} mailbox{'' if count == 1 else 'es'} {where}"
 
 
 def run(*, mail: Path | None, me: str, live_seconds: float, once: bool) -> None:
@@ -67,7 +88,7 @@ def run(*, mail: Path | None, me: str, live_seconds: float, once: bool) -> None:
     listener = None if once else building.listen(setting_page.load())
     with _sandbox(mail, me, live_seconds) as box:
         house = _open(box)
-        out.print(f"A pretend Google with {len(box.accounts)} mailboxes is running at {box.api_root}.")
+        out.print(box.described)
         if box.malformed:
             out.print(
                 f"Of {box.mails} mails {box.malformed} are malformed (no legible sender or date); they are kept too."
@@ -90,6 +111,11 @@ def _open(box: Sandbox) -> building.House:
         google_client_secret="demo-secret",
         google_api_root=box.api_root,
         google_oauth_root=box.oauth_root,
+        microsoft_client_id="demo-client",
+        microsoft_client_secret="demo-secret",
+        microsoft_graph_root=box.graph_root,
+        microsoft_login_root=box.login_root,
+        outlook_requests_per_minute=FAST,
         gmail_units_per_minute=FAST,
         budget_share=1.0,
         poll_seconds=2.0,
@@ -102,8 +128,8 @@ def _open(box: Sandbox) -> building.House:
 
 @contextmanager
 def _sandbox(mail: Path | None, me: str, live_seconds: float) -> Iterator[Sandbox]:
-    """Start the pretend Google; it ends with us, however we end, because its standard input closes. Raises SystemExit when
-    it has said why it cannot start, Invalid when it ended without a word."""
+    """Start the pretend providers; they end with us, however we end, because their standard input closes. Raises SystemExit
+    when they have said why they cannot start, Invalid when it ended without a word."""
     command = [sys.executable, "-m", "sandbox", "--port", "0", "--until-stdin-closes"]
     command += ["--mail", str(mail), "--me", me] if mail else ["--team", "demo", "--live-seconds", str(live_seconds)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -112,7 +138,7 @@ def _sandbox(mail: Path | None, me: str, live_seconds: float) -> Iterator[Sandbo
         if not line.startswith("{"):
             if process.wait(10) == SAID_WHY:
                 raise SystemExit(1)
-            raise Invalid(f"The pretend Google ended at its start (status {process.returncode}).")
+            raise Invalid(f"The pretend Google and Microsoft ended at their start (status {process.returncode}).")
         yield Sandbox(**json.loads(line))
     finally:
         if process.stdin:
@@ -133,13 +159,13 @@ def _team(house: building.House, box: Sandbox) -> str:
     """The invented team: users, customers, deals, and three connected mailboxes."""
     crm = httpx.get(f"{box.api_root}/_sandbox/crm", timeout=30).json()
     with house.db.write() as session:
-        for number, account in enumerate(box.accounts):
+        for number, (_, account) in enumerate(box.everybody):
             _member(session, account["email"], account.get("name", ""), admin=number == 0)
         fill(session, crm)
     _connect(house, box)
     return (
         f"The address book has {len(crm['companies'])} companies, {len(crm['contacts'])} contacts and "
-        f"{len(crm['deals'])} deals; {len(box.accounts)} reps are connected."
+        f"{len(crm['deals'])} deals; {len(box.everybody)} reps are connected."
     )
 
 
@@ -247,8 +273,8 @@ def _member(session: Session, email: str, name: str, *, admin: bool) -> None:
 
 
 def _connect(house: building.House, box: Sandbox) -> None:
-    for account in box.accounts:
-        granted = house.providers["google"].adopt(account["refresh_token"])
+    for provider, account in box.everybody:
+        granted = house.providers[provider].adopt(account["refresh_token"])
         with house.db.write() as session:
             building.store_grant(session, house.keyring, granted, account["email"])
 

@@ -73,7 +73,7 @@ def demo(
     live_seconds: Annotated[float, typer.Option(min=0, help="Seconds between two new mails; 0: none.")] = 4.0,
     once: Annotated[bool, typer.Option("--once", help="Stop after the first sync (for scripts).")] = False,
 ) -> None:
-    """A pretend Google with an invented sales team (or your own mail) and Dealtrail beside it, in one terminal."""
+    """A pretend Google and Microsoft with an invented sales team (or your own mail), Dealtrail beside them, in one terminal."""
     import demo as showing
 
     if (mail is None) != (not me):

@@ -1,8 +1,9 @@
 """`python -m sandbox`: the pretend Google and Microsoft in a process of its own.
 
-The first line on standard output is JSON: {"api_root", "oauth_root", "accounts": [{"email", "refresh_token", "name"}]},
-and with --mail also {"mails", "malformed"}: how many were loaded, and how many of these are malformed.
-Microsoft's side is at api_root/graph/v1.0 and api_root/entra; its accounts are made through /_sandbox/microsoft/user.
+The first line on standard output is JSON: Google's side as {"api_root", "oauth_root", "accounts": [{"email",
+"refresh_token", "name"}]}, Microsoft's as {"graph_root", "login_root", "outlook_accounts": [the same]}, and with --mail also
+{"mails", "malformed"}: how many were loaded, and how many of these are malformed. More accounts of Microsoft's are made
+through /_sandbox/microsoft/user.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ import json
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
-from sandbox import World, serve
+from sandbox import Server, World, serve
 from sandbox.loaders import UnreadableMail, load
 
 
@@ -36,8 +38,7 @@ def main(given: list[str] | None = None) -> int:
     except OSError as error:
         sys.stderr.write(f"Port {options.port} cannot be used: {error.strerror}. Choose another with --port.\n")
         return 2
-    told = {"api_root": server.google_api_root, "oauth_root": server.google_oauth_root, "accounts": world.accounts()}
-    sys.stdout.write(json.dumps(told | loaded) + "\n")
+    sys.stdout.write(json.dumps(_told(world, server) | loaded) + "\n")
     sys.stdout.flush()
     stop = threading.Event()
     if options.live_seconds and deals:
@@ -56,6 +57,14 @@ def main(given: list[str] | None = None) -> int:
         stop.set()
         server.close()
     return 0
+
+
+def _told(world: World, server: Server) -> dict[str, Any]:
+    """Where both sides are, and who has an account there."""
+    google = {"api_root": server.google_api_root, "oauth_root": server.google_oauth_root}
+    microsoft = {"graph_root": server.microsoft_graph_root, "login_root": server.microsoft_login_root}
+    people = {"accounts": world.accounts(), "outlook_accounts": world.microsoft.accounts()}
+    return google | microsoft | people
 
 
 def _options(given: list[str] | None) -> argparse.Namespace:

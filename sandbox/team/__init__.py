@@ -1,4 +1,5 @@
-"""The invented team of the demonstration: three reps of Brightpath, forty customers, sixty deals, half a year of mail.
+"""The invented team of the demonstration: three reps of Brightpath, one of them in Outlook, forty customers, sixty deals,
+half a year of mail.
 
 Everything in it is made up, by us. `build` fills a world; `Live` goes on with the stories while somebody watches.
 """
@@ -11,10 +12,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sandbox.team import words_of
+from sandbox.team.beside import joint, strangers
 from sandbox.team.between import between
 from sandbox.team.casting import alone, cast, end_of
 from sandbox.team.letters import Letter
 from sandbox.team.noise import Noise
+from sandbox.team.post import box_of, meet, move_in
 from sandbox.team.story import REPS, Deal, Teller
 from sandbox.world import World
 
@@ -26,21 +29,20 @@ def build(world: World, *, seed: int = 7) -> list[Deal]:
     chance = random.Random(seed)
     serial = itertools.count(1)
     now = world.clock.moment()
-    for name, email, _ in REPS:
-        world.mailbox(email, name)
+    move_in(world)
     deals = cast(chance)
     for deal in deals:
         Teller(deal, chance, serial).tell(end_of(deal, deals, now, chance))
         for letter in deal.letters:
             if letter.at < now:
                 put(world, letter, history=False)
-        for meeting in deal.meetings:
-            world.almanac.meet(
-                meeting.organizer, meeting.guests, meeting.start, meeting.end, meeting.summary, names=meeting.names
-            )
+        for one in deal.meetings:
+            meet(world, one.organizer, one.guests, one.start, one.end, one.summary, names=one.names)
     for letter in between(deals, now, chance, serial):
         put(world, letter, history=False)
     Noise(world, chance, serial, alone(deals)).fill(now - timedelta(days=182), now)
+    for letter in (*joint(world, deals, now, chance, serial), *strangers(now, chance, serial)):
+        put(world, letter, history=False)
     _calendars(world, now)
     world.crm = _crm(deals, now)
     return deals
@@ -53,7 +55,7 @@ def put(world: World, letter: Letter, *, history: bool = True) -> None:
     for _, email, _ in REPS:
         if email in people:
             labels = ["SENT"] if email == letter.sender[1] else ["INBOX", "UNREAD"]
-            world.mailbox(email).deliver(raw, labels, letter.at.timestamp(), history=history)
+            box_of(world, email).deliver(raw, labels, letter.at.timestamp(), history=history)
 
 
 class Live:
@@ -88,17 +90,15 @@ def _calendars(world: World, now: datetime) -> None:
     """What else stands in the reps' calendars: a weekly round of the team, a private one, a day off, a coming meeting."""
     monday = (now - timedelta(days=now.weekday() + 140)).replace(hour=9, minute=0, second=0, microsecond=0)
     emails = [rep[1] for rep in REPS]
-    weekly = {"recurrence": ["RRULE:FREQ=WEEKLY;BYDAY=MO"]}
-    world.almanac.meet(emails[0], emails, monday, monday + timedelta(minutes=30), "Sales round", **weekly)
+    meet(world, emails[0], emails, monday, monday + timedelta(minutes=30), "Sales round", rule="FREQ=WEEKLY;BYDAY=MO")
     for rep in REPS:
         evening = (now + timedelta(days=3)).replace(hour=18, minute=0, second=0, microsecond=0)
-        private = {"visibility": "private"}
-        world.almanac.meet(rep[1], [rep[1]], evening, evening + timedelta(hours=1), "Physiotherapist", **private)
+        meet(world, rep[1], [rep[1]], evening, evening + timedelta(hours=1), "Physiotherapist", private=True)
     company = words_of.companies()[0]
     start = (now + timedelta(days=2)).replace(hour=10, minute=0, second=0, microsecond=0)
     guests = [person.email for person in company.people]
     names = {person.email: person.name for person in company.people}
-    world.almanac.meet(REPS[0][1], guests, start, start + timedelta(hours=1), "Site visit Leeds", names=names)
+    meet(world, REPS[0][1], guests, start, start + timedelta(hours=1), "Site visit Leeds", names=names)
 
 
 def _crm(deals: list[Deal], now: datetime) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from sandbox.team import words_of
 from sandbox.team.letters import Letter
+from sandbox.team.post import box_of
 from sandbox.team.story import REPS
 from sandbox.world import World
 
@@ -79,7 +80,7 @@ class Noise:
         raw = letter.bytes()
         for one in REPS:
             labels = ["SENT"] if one == sender else ["INBOX"]
-            self.world.mailbox(one[1]).deliver(raw, labels, at.timestamp(), history=False)
+            box_of(self.world, one[1]).deliver(raw, labels, at.timestamp(), history=False)
 
     def _private(self, rep: tuple[str, str, str], at: datetime) -> None:
         self._put(rep, _FAMILY[rep[1]], self.chance.choice(words_of.notes("private")), at, {}, ["INBOX"])
@@ -119,7 +120,7 @@ class Noise:
         labels: list[str],
     ) -> None:
         letter = self._letter(sender, [(rep[0], rep[1])], note, at, headers)
-        self.world.mailbox(rep[1]).deliver(letter.bytes(), labels, at.timestamp(), history=False)
+        box_of(self.world, rep[1]).deliver(letter.bytes(), labels, at.timestamp(), history=False)
 
     def _letter(
         self,

@@ -43,6 +43,14 @@ class Note:
     paragraphs: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Exchange:
+    """A conversation beside the deals: (who writes, paragraphs) for each mail."""
+
+    subject: str
+    turns: tuple[tuple[str, tuple[str, ...]], ...]
+
+
 @cache
 def scenes(language: str) -> dict[str, list[list[Turn]]]:
     """Scene name -> its variants, each a list of turns."""
@@ -68,6 +76,11 @@ def subjects(language: str) -> dict[str, tuple[str, ...]]:
 @cache
 def notes(kind: str) -> tuple[Note, ...]:
     return tuple(Note(block[0], tuple(block[1].split("|"))) for block in _sections("noise")[kind])
+
+
+@cache
+def exchanges(kind: str) -> tuple[Exchange, ...]:
+    return tuple(_exchange(block) for block in _sections("joint")[kind])
 
 
 @cache
@@ -103,6 +116,12 @@ def plain(name: str) -> str:
 
 def _turn(line: str) -> Turn:
     return Turn(line[0] == "<", tuple(line[2:].split("|")))
+
+
+def _exchange(block: list[str]) -> Exchange:
+    lines = [line.partition(": ")[::2] for line in block]
+    subject = next((text for who, text in lines if who == "subject"), "")
+    return Exchange(subject, tuple((who, tuple(text.split("|"))) for who, text in lines if who != "subject"))
 
 
 def _lines(name: str) -> list[str]:

@@ -1,20 +1,28 @@
-"""The invented team: believable, mostly unambiguous, the same each time."""
+"""The invented team: believable, mostly unambiguous, at two providers, the same each time."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
 import pytest
 
 from sandbox import Clock, World
-from sandbox.mailbox import Stored
+from sandbox.microsoft.diary import Diary
 from sandbox.team import Live, build
+from sandbox.team.post import OUTLOOK, held, meet, move_in
 from sandbox.team.story import REPS
 
 MONDAY = datetime(2026, 11, 2, 9, tzinfo=UTC).timestamp()
 CLOSED = ("Won", "Lost")
+SHARED = "The first Monday at"
+(OUTLOOK_REP,) = OUTLOOK
+
+
+def diary(world: World) -> Diary:
+    """The calendars of the rep in Outlook."""
+    return world.outlook(OUTLOOK_REP).calendar
 
 
 def team(seed: int = 7) -> tuple[World, list]:
@@ -32,7 +40,12 @@ def fresh(seed: int = 7) -> tuple[World, list]:
     return world, build(world, seed=seed)
 
 
-def fitting(world: World, one: Stored) -> list[dict[str, Any]]:
+def everything(world: World) -> list[Any]:
+    """The messages of all reps."""
+    return [one for _, email, _ in REPS for one in held(world, email)]
+
+
+def fitting(world: World, one: Any) -> list[dict[str, Any]]:
     """The deals of the CRM that a mail may belong to by its people and its date; the best ones where several may."""
     people = {p.address for p in (*one.envelope.senders, *one.envelope.to, *one.envelope.cc)}
     at = datetime.fromtimestamp(one.ms / 1000, UTC).isoformat()
@@ -49,23 +62,18 @@ def fitting(world: World, one: Stored) -> list[dict[str, Any]]:
 def test_only_a_handful_of_conversations_could_belong_to_two_deals(seed: int) -> None:
     world, _ = team(seed)
     unclear = {
-        (one.envelope.message_id, box.email)
-        for box in world.mailboxes.values()
-        for one in box.messages.values()
+        one.envelope.message_id: one.envelope.subject.removeprefix("Re: ")
+        for one in everything(world)
         if len(fitting(world, one)) > 1
     }
-    subjects = {
-        world.mailbox(email).messages[world.mailbox(email).by_message_id[key][0]].envelope.subject.removeprefix("Re: ")
-        for key, email in unclear
-    }
-    assert 6 <= len({key for key, _ in unclear}) <= 12
-    assert 2 <= len(subjects) <= 4
+    assert 6 <= len(unclear) <= 12
+    assert 2 <= len(set(unclear.values())) <= 4
 
 
 def test_it_has_three_reps_forty_customers_sixty_deals_and_half_a_year() -> None:
     world, deals = team()
-    dates = [one.ms / 1000 for box in world.mailboxes.values() for one in box.messages.values()]
-    assert len(world.mailboxes) == len(REPS) == 3
+    dates = [one.ms / 1000 for one in everything(world)]
+    assert (len(REPS), len(world.mailboxes), len(world.microsoft.users)) == (3, 2, 1)
     assert (len(world.crm["companies"]), len(world.crm["deals"]), len(deals)) == (40, 60, 60)
     assert MONDAY - 260 * 86_400 < min(dates) < MONDAY - 150 * 86_400
     assert max(dates) < MONDAY
@@ -74,7 +82,7 @@ def test_it_has_three_reps_forty_customers_sixty_deals_and_half_a_year() -> None
 
 def test_the_mailboxes_hold_all_kinds_of_mail_that_must_be_kept_apart() -> None:
     world, _ = team()
-    heads = [one.bytes() for box in world.mailboxes.values() for one in box.messages.values()]
+    heads = [one.bytes() for one in everything(world)]
     for mark in (b"List-Id:", b"auto-generated", b"auto-replied", b"MAILER-DAEMON", b"gmail.com", b".pdf"):
         assert any(mark.lower() in head.lower() for head in heads), mark
     ours = {rep[1] for rep in REPS}
@@ -111,14 +119,63 @@ def test_nobody_speaks_of_themselves_as_somebody_else() -> None:
 def test_the_same_seed_tells_the_same_stories_and_they_go_on_while_somebody_watches() -> None:
     one, (two, deals) = team()[0], fresh()
     assert one.crm == two.crm
-    for email in one.mailboxes:
-        assert [s.bytes() for s in one.mailbox(email).messages.values()] == [
-            s.bytes() for s in two.mailbox(email).messages.values()
-        ]
-    before = sum(len(box.messages) for box in two.mailboxes.values())
+    assert [mail.bytes() for mail in everything(one)] == [mail.bytes() for mail in everything(two)]
+    before = {email: len(held(two, email)) for _, email, _ in REPS}
     live = Live(two, deals)
     for _ in range(12):
         two.clock.advance(60)
         live.step()
-    assert sum(len(box.messages) for box in two.mailboxes.values()) >= before + 12
+    after = {email: len(held(two, email)) for _, email, _ in REPS}
+    assert sum(after.values()) >= sum(before.values()) + 12
+    assert all(after[email] > before[email] for email in after)
     assert all(box.changes for box in two.mailboxes.values())
+
+
+def test_one_conversation_and_its_meeting_are_with_a_rep_at_google_and_one_in_outlook() -> None:
+    world, _ = team()
+    sides = [
+        {one.envelope.message_id: one for one in held(world, email) if SHARED in one.envelope.subject}
+        for email in ("rae@brightpath.example", OUTLOOK_REP)
+    ]
+    assert len(sides[0]) == 5
+    assert {key: one.bytes() for key, one in sides[0].items()} == {key: one.bytes() for key, one in sides[1].items()}
+    (deal,) = {deal["name"] for one in sides[0].values() for deal in fitting(world, one)}
+    assert deal
+    google = [
+        one for one in world.almanac.calendar("rae@brightpath.example").events.values() if SHARED in one["summary"]
+    ]
+    outlook = [one for one in diary(world).events.values() if SHARED in one.subject]
+    assert [one["iCalUID"] for one in google] == [one.uid for one in outlook] != []
+
+
+def test_a_meeting_of_the_rep_in_outlook_is_under_its_uid_in_a_colleague_s_google_calendar() -> None:
+    world = World(Clock(virtual=True, start=MONDAY))
+    move_in(world)
+    start = world.clock.moment()
+    uid = meet(
+        world, OUTLOOK_REP, [REPS[1][1]], start, start + timedelta(hours=1), "Figures", rule="FREQ=WEEKLY;COUNT=3"
+    )
+    (theirs,) = [one for one in world.almanac.calendar(REPS[1][1]).events.values() if one["iCalUID"] == uid]
+    (ours,) = [one for one in diary(world).events.values() if one.uid == uid]
+    assert (theirs["organizer"]["email"], ours.organizer.address) == (OUTLOOK_REP, OUTLOOK_REP)
+    assert (theirs["recurrence"], ours.rule) == (["RRULE:FREQ=WEEKLY;COUNT=3"], "FREQ=WEEKLY;COUNT=3")
+
+
+def test_the_rep_in_outlook_has_a_series_and_a_private_appointment_too() -> None:
+    kinds = [(bool(one.rule), one.sensitivity) for one in diary(team()[0]).events.values()]
+    assert (True, "normal") in kinds
+    assert (False, "private") in kinds
+    assert len(kinds) > 10
+
+
+@pytest.mark.parametrize("rep", REPS, ids=lambda rep: rep[0])
+def test_every_rep_writes_with_people_who_are_in_nobody_s_address_book(rep: tuple[str, str, str]) -> None:
+    world, _ = team()
+    known = {email for contact in world.crm["contacts"] for email in contact["emails"]}
+    domains = {domain for company in world.crm["companies"] for domain in company["domains"]}
+    box = held(world, rep[1])
+    came = {person.address for one in box for person in one.envelope.senders}
+    went = {p.address for one in box if rep[1] in {s.address for s in one.envelope.senders} for p in one.envelope.to}
+    strangers = (came & went) - known - {one[1] for one in REPS}
+    assert 2 <= len(strangers) <= 4
+    assert not {address.partition("@")[2] for address in strangers} & domains
