@@ -46,7 +46,7 @@ class Contact(SQLModel, table=True):
 
 
 class ContactAddress(SQLModel, table=True):
-    """An address of a contact. ``weak_form`` finds near matches (plus tags, Gmail dots) without merging them."""
+    """An address of a contact. ``weak_form`` finds near matches (plus tags, dots that do not count) without merging them."""
 
     __tablename__ = "contact_address"  # pyright: ignore[reportAssignmentType]
     address: str = Field(primary_key=True)

@@ -97,7 +97,7 @@ class Book:
         return not self.owner_addresses.get(user_id or 0, set()).isdisjoint((address, weak(address)))
 
     def contact(self, address: str) -> tuple[ContactRef, str] | None:
-        """The contact behind an address, and how it was found: exact, same (Gmail's dots and tags) or weak (+tag)."""
+        """The contact behind an address, and how it was found: exact, same (but for dots and tags) or weak (+tag)."""
         found = self.contacts.get(address)
         if found is not None:
             return found, "exact"

@@ -33,7 +33,7 @@ def of_message(message: Message) -> tuple[str, str]:
 
 
 def of_meeting(meeting: Meeting) -> str:
-    """The identity of a meeting; without a UID (Graph may give none) organizer, start and subject stand in."""
+    """The identity of a meeting; without a UID (a provider may give none) organizer, start and subject stand in."""
     if meeting.uid:
         return f"u:{meeting.uid[:400]}|{meeting.original_start:%Y%m%dT%H%M}"
     organizer = next((canonical(p.address) for p in meeting.parties if p.role == "organizer"), "")

@@ -80,7 +80,7 @@ def parties(people: Sequence[Person], book: Book) -> list[dict[str, Any]]:
 
 def outside_forms(view: View, book: Book, *, unknown_only: bool) -> set[str]:
     """What is hashed of an item's outsiders, so that they are found when they become contacts: each address, also without
-    its plus tag or Gmail's dots, and behind an @ its domain and those above it."""
+    its plus tag or dots that do not count, and behind an @ its domain and those above it."""
     forms: set[str] = set()
     for person in view.people[:MOST_PARTIES]:
         if person.address == NOBODY or book.is_ours(person.address):

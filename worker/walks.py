@@ -28,7 +28,7 @@ from worker.context import Work
 from worker.intake import Holding, LeaseLost, take, to_open
 
 OPEN_AT_ONCE = 100
-"""Messages opened between two transactions: about the work of half a minute at Gmail's rate, well inside a lease. Each
+"""Messages opened between two transactions: about the work of half a minute at a provider's rate, well inside a lease. Each
 transaction reads the address book anew, which fewer and larger ones make cheap."""
 HEADERS_AT_ONCE = 100
 SENT_AT_ONCE, MOST_SENT = 50, 300

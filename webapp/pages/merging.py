@@ -58,7 +58,8 @@ def merge_undone(request: Request, given: Given, merge_id: int) -> Response:
 
 
 def contacts_alike(session: Session, row: Contact, emails: list[str]) -> list[dict[str, Any]]:
-    """Contacts who may be the same person: the same name, or an address that differs by a plus tag or Gmail's dots only."""
+    """Contacts who may be the same person: the same name, or an address that differs by a plus tag or dots that do not
+    count."""
     forms = select(ContactAddress.weak_form).where(ContactAddress.contact_id == row.id)
     near = select(ContactAddress.contact_id).where(col(ContactAddress.weak_form).in_(forms))
     same_name = (func.lower(Contact.name) == row.name.lower()) & (Contact.name != (emails[0] if emails else ""))
