@@ -106,6 +106,22 @@ def test_the_news_are_silent_while_nothing_changes(house: building.House) -> Non
         assert client.get("/discovered/news", params={"v": first.headers["x-version"]}).status_code == 204
 
 
+@pytest.mark.browser
+def test_the_bar_is_there_as_long_as_there_is_somebody_to_decide_about(house: building.House, browser: Browser) -> None:
+    with found(house) as room, seat(browser, room) as page:
+        page.goto("/discovered")
+        bar = page.locator(".bulk")
+        expect(bar).to_be_visible()
+        page.locator("[data-tick-all]").click()
+        page.keyboard.press("d")
+        toast(page, "3 people are not offered for now.")
+        expect(page.locator("#offer-none")).to_be_visible()
+        expect(bar).to_be_hidden()
+        page.keyboard.press("z")
+        expect(page.locator(".offer")).to_have_count(3)
+        expect(bar).to_be_visible()
+
+
 def test_the_api_lists_in_pages_decides_and_takes_back(house: building.House) -> None:
     with found(house) as room, asking(room) as client:
         first = client.get("/discovered", params={"limit": 2}).json()
