@@ -43,6 +43,8 @@ class OutlookMailbox:
     searchable = True
     pull_lists = True
     search_width = 15
+    search_most = 1_000
+    """Results after which Graph ends a search."""
 
     def __init__(self, graph: Graph, own: Iterable[str] = ()) -> None:
         self._graph = graph
@@ -98,11 +100,22 @@ class OutlookMailbox:
     # -- what there is
 
     def search(self, addresses: Sequence[str], *, after: datetime | None, page: str = "") -> Hits:
-        """$search with KQL over participants, newest first; a thousand results at the most."""
-        people = " OR ".join(f"participants:{_plain(one)}" for one in addresses)
-        text = f"({people}) AND received>={after.date().isoformat()}" if after else people
-        params = {"$search": f'"{text}"', "$select": _HIT, "$top": str(SEARCH_PAGE)}
-        return self._hits(f"{self._graph.home}/messages", params, page)
+        """$search with KQL over participants, newest first. Graph ends a search after a thousand results: then another one
+        goes on from the day of the last of them."""
+        link, day, seen = _search_page(page)
+        text = " OR ".join(f"participants:{_plain(one)}" for one in addresses)
+        bounds = [f"received>={after.date().isoformat()}"] if after else []
+        bounds += [f"received<={day}"] if day else []
+        text = " AND ".join([f"({text})", *bounds]) if bounds else text
+        params = {"$search": f'"{text}"', "$select": f"{_HIT},receivedDateTime", "$top": str(SEARCH_PAGE)}
+        answer = self._list(f"{self._graph.home}/messages", params, link)
+        rows = _rows(answer)
+        seen += len(rows)
+        link = str(answer.get("@odata.nextLink") or "")
+        oldest = str(rows[-1].get("receivedDateTime") or "")[:10] if rows else ""
+        further = not link and seen >= self.search_most and oldest not in ("", day)
+        more = [link, day, seen] if link else ["", oldest, 0]
+        return Hits(self._counted(rows), json.dumps(more) if link or further else "")
 
     def listing(self, *, after: datetime | None, before: datetime | None, page: str = "") -> Hits:
         """Every id, folder by folder, newest first in each."""
@@ -266,24 +279,34 @@ class OutlookMailbox:
             return Unreadable(key, f"parse_{type(error).__name__.lower()}"[:60])
 
     def _hits(self, path: str, params: Mapping[str, str], page: str, *, missing_is_empty: bool = False) -> Hits:
-        """One page of ids, those of drafts and of folders without mail left out."""
+        """One page of ids."""
         try:
-            answer = self._graph.follow(page) if page else self._graph.get(path, params)
+            answer = self._list(path, params, page)
         except NotFound:
             if missing_is_empty:
                 return Hits(())
             raise
+        return Hits(self._counted(_rows(answer)), str(answer.get("@odata.nextLink") or ""))
+
+    def _list(self, path: str, params: Mapping[str, str], link: str) -> dict[str, Any]:
+        """A page of a list; from the start, where the link to go on with is not known any more."""
+        if not link:
+            return self._graph.get(path, params)
+        try:
+            return self._graph.follow(link)
         except (TryLater, CursorExpired) as error:
-            if page and (isinstance(error, CursorExpired) or error.code == "bad_request"):
-                return self._hits(path, params, "", missing_is_empty=missing_is_empty)
-            raise
+            if isinstance(error, TryLater) and error.code != "bad_request":
+                raise
+            return self._graph.get(path, params)
+
+    def _counted(self, rows: Iterable[Mapping[str, Any]]) -> tuple[Listed, ...]:
+        """Those that count as mail: no drafts, and none of folders without mail."""
         folders = self._known_folders()
-        hits = tuple(
+        return tuple(
             Listed(str(row["id"]), str(row.get("conversationId") or ""))
-            for row in _rows(answer)
+            for row in rows
             if row.get("id") and not row.get("isDraft") and folders.place(str(row.get("parentFolderId"))) == "mail"
         )
-        return Hits(hits, str(answer.get("@odata.nextLink") or ""))
 
     def _listing_page(self, page: str) -> tuple[list[str], str]:
         """(folders still to be listed, the link to go on with in the first of them)."""
@@ -335,6 +358,15 @@ class OutlookMailbox:
 
     def _now(self) -> datetime:
         return self._graph.clock.now()
+
+
+def _search_page(page: str) -> tuple[str, str, int]:
+    """(link to go on with, last day that is searched, results seen of that search)."""
+    try:
+        link, day, seen = json.loads(page) if page else ("", "", 0)
+        return str(link), str(day), int(seen)
+    except (ValueError, TypeError):
+        return "", "", 0
 
 
 def _rows(answer: Mapping[str, Any]) -> list[dict[str, Any]]:

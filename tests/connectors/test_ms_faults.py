@@ -430,6 +430,34 @@ def test_a_search_escapes_what_could_end_its_term(outlook_link: OutlookLink) -> 
     assert outlook_link.mailbox.search([BUYER], after=NOW.replace(year=2027)).items == ()
 
 
+def test_a_search_that_graph_ends_goes_on_by_days(outlook_link: OutlookLink, monkeypatch: pytest.MonkeyPatch) -> None:
+    mailbox = outlook_link.mailbox
+    monkeypatch.setattr(type(mailbox), "search_most", 4)
+    outlook_link.world.microsoft.knobs.search_most, outlook_link.world.microsoft.knobs.page_size = 4, 3
+    at = NOW.timestamp()
+    ids = [outlook_link.box.deliver(letter(n), "inbox", at=at - 40_000 * n) for n in range(12)]
+    found, page = list[str](), ""
+    for _ in range(20):
+        hits = mailbox.search([BUYER], after=None, page=page)
+        found += [hit.item_id for hit in hits.items]
+        page = hits.next
+        if not page:
+            break
+    assert set(found) == set(ids)
+
+
+def test_a_crowded_day_ends_a_search(outlook_link: OutlookLink, monkeypatch: pytest.MonkeyPatch) -> None:
+    mailbox = outlook_link.mailbox
+    monkeypatch.setattr(type(mailbox), "search_most", 4)
+    outlook_link.world.microsoft.knobs.search_most = 4
+    for number in range(9):
+        outlook_link.box.deliver(letter(number), "inbox", at=NOW.timestamp() + number)
+    page, asked = "", 0
+    while asked == 0 or page:
+        page, asked = mailbox.search([BUYER], after=None, page=page).next, asked + 1
+    assert asked == 2
+
+
 def test_a_message_id_with_a_quote_is_found(outlook_link: OutlookLink) -> None:
     key = outlook_link.box.deliver(mail(BUYER, REP, message_id="o'brien@x.example"), "inbox")
     assert outlook_link.mailbox.find_message_id("o'brien@x.example") == [key]
