@@ -8,7 +8,7 @@ import pytest
 
 import house as building
 import sandbox
-from bench import bench_audit, bench_idle
+from bench import bench_audit, bench_first_sync_outlook, bench_idle
 from bench.ground import Place
 from tests.support import BUYER, REP, mail, settle
 from tests.worker.scene import opened, people
@@ -50,3 +50,15 @@ def test_an_audit_of_a_clean_mailbox_costs_its_list_and_little_more() -> None:
 def test_an_audit_finds_and_repairs_every_hole() -> None:
     made, found, repaired, missing = bench_audit.holes(300, 0.05)
     assert (made, found, repaired, missing) == (15, 15, 15, 0)
+
+
+def test_an_outlook_mailbox_is_there_within_seconds_and_read_page_by_page(capsys: pytest.CaptureFixture[str]) -> None:
+    bench_first_sync_outlook.run(1_500)
+    said = capsys.readouterr().out
+    told = dict(
+        line.removeprefix("figure first_sync_outlook.").split() for line in said.splitlines() if "figure" in line
+    )
+    assert float(told["relevant"]) > 20
+    assert float(told["requests_ratio"]) <= bench_first_sync_outlook.MOST_RATIO
+    assert float(told["first_interaction_virtual_s"]) <= bench_first_sync_outlook.MOST_SECONDS
+    assert (told["refused_requests"], "MISSED" in said) == ("0", False)
