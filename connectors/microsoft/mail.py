@@ -9,45 +9,39 @@ less than a message needs is named, not read; a link that expired concerns its o
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
-from connectors.base import Hits
 from connectors.errors import ConnectorError, CursorExpired, TryLater
 from connectors.items import Item, Listed, Message, Page, Removed, Unreadable
 from connectors.microsoft import batch
 from connectors.microsoft.faults import NotFound
 from connectors.microsoft.folders import MEANINGS, SELECT, Folders
 from connectors.microsoft.graph import Graph
+from connectors.microsoft.listing import OutlookLists, rows_of
 from connectors.microsoft.message import FILES, HEADS, WHOLE, is_meeting, is_whole, moment, read
 from connectors.microsoft.position import Position
 
 LOOKS = 60
 """Looks at folders in one pull at the most; ``TIME`` seconds at the most, since a lease is running."""
 TIME = 15.0
-LIST_PAGE, SEARCH_PAGE, TREE_PAGE = 500, 250, 250
+TREE_PAGE = 250
 LEAST_PAGE = 10
 MOST_PAGES = 400
 MAP_FOR = 600.0
 OVERLAP = timedelta(days=3)
-_HIT = "id,conversationId,parentFolderId,isDraft"
 _NAMES = (*MEANINGS, "msgfolderroot")
 
 
-class OutlookMailbox:
+class OutlookMailbox(OutlookLists):
     """``connectors.base.Mailbox`` on Graph. ``own``: addresses that mail of the owner may come from."""
 
-    searchable = True
     pull_lists = True
-    search_width = 15
-    search_most = 1_000
-    """Results after which Graph ends a search."""
 
     def __init__(self, graph: Graph, own: Iterable[str] = ()) -> None:
-        self._graph = graph
+        super().__init__(graph, self._known_folders)
         self._own = frozenset(address.lower() for address in own)
         self._size = graph.config.page_size
         self._map: tuple[float, Folders] | None = None
@@ -99,45 +93,6 @@ class OutlookMailbox:
 
     # -- what there is
 
-    def search(self, addresses: Sequence[str], *, after: datetime | None, page: str = "") -> Hits:
-        """$search with KQL over participants, newest first. Graph ends a search after a thousand results: then another one
-        goes on from the day of the last of them."""
-        link, day, seen = _search_page(page)
-        text = " OR ".join(f"participants:{_plain(one)}" for one in addresses)
-        bounds = [f"received>={after.date().isoformat()}"] if after else []
-        bounds += [f"received<={day}"] if day else []
-        text = " AND ".join([f"({text})", *bounds]) if bounds else text
-        params = {"$search": f'"{text}"', "$select": f"{_HIT},receivedDateTime", "$top": str(SEARCH_PAGE)}
-        answer = self._list(f"{self._graph.home}/messages", params, link)
-        rows = _rows(answer)
-        seen += len(rows)
-        link = str(answer.get("@odata.nextLink") or "")
-        oldest = str(rows[-1].get("receivedDateTime") or "")[:10] if rows else ""
-        further = not link and seen >= self.search_most and oldest not in ("", day)
-        more = [link, day, seen] if link else ["", oldest, 0]
-        return Hits(self._counted(rows), json.dumps(more) if link or further else "")
-
-    def listing(self, *, after: datetime | None, before: datetime | None, page: str = "") -> Hits:
-        """Every id, folder by folder, newest first in each."""
-        left, link = self._listing_page(page)
-        if not left:
-            return Hits(())
-        bounds = [f"receivedDateTime {sign} {_stamp(at)}" for sign, at in (("ge", after), ("lt", before)) if at]
-        params = {"$select": _HIT, "$top": str(LIST_PAGE), "$orderby": "receivedDateTime desc"}
-        params |= {"$filter": " and ".join(bounds)} if bounds else {}
-        hits = self._hits(self._folder_path(left[0]) + "/messages", params, link, missing_is_empty=True)
-        left = left if hits.next else left[1:]
-        return Hits(hits.items, json.dumps([left, hits.next]) if left else "")
-
-    def sent(self, *, page: str = "") -> Hits:
-        params = {"$select": _HIT, "$top": str(LIST_PAGE), "$orderby": "receivedDateTime desc"}
-        return self._hits(f"{self._graph.home}/mailFolders/sentitems/messages", params, page)
-
-    def find_message_id(self, message_id: str) -> list[str]:
-        wanted = message_id.replace("'", "''")
-        params = {"$filter": f"internetMessageId eq '<{wanted}>'", "$select": _HIT}
-        return [hit.item_id for hit in self._hits(f"{self._graph.home}/messages", params, "").items]
-
     def headers(self, ids: Sequence[str]) -> list[Item]:
         """By batches of 20."""
         wanted = list(dict.fromkeys(ids))
@@ -186,7 +141,7 @@ class OutlookMailbox:
             else:
                 path = f"{self._graph.home}/mailFolders/delta"
                 answer = self._graph.get(path, {"$select": SELECT}, prefer=prefer, urgent=True)
-            rows += _rows(answer)
+            rows += rows_of(answer)
             if answer.get("@odata.deltaLink"):
                 return rows, str(answer["@odata.deltaLink"])
             link = _next(answer)
@@ -205,7 +160,7 @@ class OutlookMailbox:
             at.todo.pop(0)
         else:
             place.link = _next(answer)
-        return _rows(answer)
+        return rows_of(answer)
 
     def _page(self, link: str, folder: str) -> dict[str, Any]:
         """One page of a delta, a shorter one where Microsoft could not make it in time."""
@@ -278,48 +233,6 @@ class OutlookMailbox:
         except Exception as error:  # noqa: BLE001  (one message that cannot be parsed is that message's matter)
             return Unreadable(key, f"parse_{type(error).__name__.lower()}"[:60])
 
-    def _hits(self, path: str, params: Mapping[str, str], page: str, *, missing_is_empty: bool = False) -> Hits:
-        """One page of ids."""
-        try:
-            answer = self._list(path, params, page)
-        except NotFound:
-            if missing_is_empty:
-                return Hits(())
-            raise
-        return Hits(self._counted(_rows(answer)), str(answer.get("@odata.nextLink") or ""))
-
-    def _list(self, path: str, params: Mapping[str, str], link: str) -> dict[str, Any]:
-        """A page of a list; from the start, where the link to go on with is not known any more."""
-        if not link:
-            return self._graph.get(path, params)
-        try:
-            return self._graph.follow(link)
-        except (TryLater, CursorExpired) as error:
-            if isinstance(error, TryLater) and error.code != "bad_request":
-                raise
-            return self._graph.get(path, params)
-
-    def _counted(self, rows: Iterable[Mapping[str, Any]]) -> tuple[Listed, ...]:
-        """Those that count as mail: no drafts, and none of folders without mail."""
-        folders = self._known_folders()
-        return tuple(
-            Listed(str(row["id"]), str(row.get("conversationId") or ""))
-            for row in rows
-            if row.get("id") and not row.get("isDraft") and folders.place(str(row.get("parentFolderId"))) == "mail"
-        )
-
-    def _listing_page(self, page: str) -> tuple[list[str], str]:
-        """(folders still to be listed, the link to go on with in the first of them)."""
-        try:
-            left, link = json.loads(page) if page else (None, "")
-        except (ValueError, TypeError):
-            left, link = None, ""
-        if isinstance(left, list):
-            return [str(one) for one in left], str(link)
-        if self._map is not None:
-            self._map = (float("-inf"), self._map[1])
-        return self._known_folders().of_mail(), ""
-
     def _url(self, key: str, query: str, tail: str = "") -> str:
         path = f"{self._graph.home}/messages/{quote(key, safe='')}{tail}"
         return f"{path}?{query}" if query else path
@@ -329,9 +242,9 @@ class OutlookMailbox:
 
     # -- folders
 
-    def _known_folders(self) -> Folders:
-        """The tree as it was some minutes ago at the most."""
-        if self._map is None or self._graph.clock.monotonic() - self._map[0] > MAP_FOR:
+    def _known_folders(self, fresh: bool = False) -> Folders:
+        """The tree as it was some minutes ago at the most; ``fresh``: as it is."""
+        if fresh or self._map is None or self._graph.clock.monotonic() - self._map[0] > MAP_FOR:
             at = Position(folders=self._map[1] if self._map else self._well_known(), at=self._now().isoformat())
             self._look_at_tree(at)
         assert self._map is not None
@@ -358,23 +271,6 @@ class OutlookMailbox:
 
     def _now(self) -> datetime:
         return self._graph.clock.now()
-
-
-def _search_page(page: str) -> tuple[str, str, int]:
-    """(link to go on with, last day that is searched, results seen of that search)."""
-    try:
-        link, day, seen = json.loads(page) if page else ("", "", 0)
-        return str(link), str(day), int(seen)
-    except (ValueError, TypeError):
-        return "", "", 0
-
-
-def _rows(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The rows of a list; an answer without one is no answer."""
-    rows = answer.get("value")
-    if not isinstance(rows, list):
-        raise TryLater("not_json", "Microsoft's answer was not what it should be; we try again.")
-    return [row for row in rows if isinstance(row, dict)]
 
 
 def _next(answer: Mapping[str, Any]) -> str:
@@ -406,12 +302,3 @@ def _changed(row: Mapping[str, Any]) -> datetime:
         return moment(row.get("lastModifiedDateTime") or row["receivedDateTime"])
     except (ValueError, KeyError):
         return datetime.max.replace(tzinfo=UTC)
-
-
-def _plain(address: str) -> str:
-    """An address, or ``@acme.example`` for a whole domain, as KQL takes it: nothing in it may end the term."""
-    return "".join(c for c in address.removeprefix("@") if c.isalnum() or c in "@._+-'&/=!#$%{}~^*`?|")
-
-
-def _stamp(at: datetime) -> str:
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
