@@ -90,5 +90,13 @@ def lineage(domain: str) -> tuple[str, ...]:
     return tuple(one for one in above if one in (domain, top) or one.endswith(f".{top}"))
 
 
+def forget_many(most: int = 8_192) -> None:
+    """Let go of what the functions here remember, where that is more than ``most`` answers: a file of a hundred thousand
+    addresses, each seen once, is not worth its memory."""
+    for remembering in (canonical, canonical_domain, weak, same_mailbox, registrable, lineage):
+        if remembering.cache_info().currsize > most:
+            remembering.cache_clear()
+
+
 def _plain(local: str) -> bool:
     return all(c.isalnum() or c in "!#$%&'*+-/=?^_`{|}~." for c in local)

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlmodel import Session
 
+from models.addresses import forget_many
 from models.db import Database
 from models.erasure import Erased, erased_among
 from models.errors import Invalid, ModelError, NotFound
@@ -113,6 +114,7 @@ def take_part(session: Session, keyring: Keyring, row: Import, *, now: datetime,
     for one, found in known:
         _take(session, hands, one, found, taken, seen)
     hands.reach()
+    forget_many()
     return taken
 
 

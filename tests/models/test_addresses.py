@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from models.addresses import canonical, canonical_domain, lineage, registrable, same_mailbox, weak
+from models.addresses import canonical, canonical_domain, forget_many, lineage, registrable, same_mailbox, weak
 
 
 @pytest.mark.parametrize(
@@ -86,3 +86,12 @@ def test_a_domains_line_ends_at_the_registered_one(domain: str, line: tuple[str,
 @pytest.mark.parametrize("text", ["", "northwind", "a b.example", "bea@northwind.example", "x" * 254 + ".example"])
 def test_what_is_no_domain_is_refused(text: str) -> None:
     assert canonical_domain(text) == ""
+
+
+def test_what_is_remembered_of_addresses_is_let_go_when_it_is_much() -> None:
+    for number in range(50):
+        canonical(f"p{number}@many.example")
+    forget_many(most=100_000)
+    assert canonical.cache_info().currsize >= 50
+    forget_many(most=49)
+    assert canonical.cache_info().currsize == 0
