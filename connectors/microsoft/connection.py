@@ -14,6 +14,7 @@ from connectors.microsoft.graph import Graph
 from connectors.microsoft.mail import OutlookMailbox
 from connectors.microsoft.meter import MailboxMeter
 from connectors.microsoft.push import MicrosoftPush
+from connectors.microsoft.tokens import StoredTokens
 
 
 class MicrosoftConnection:
@@ -29,7 +30,7 @@ class MicrosoftConnection:
         clock: Clock = REAL,
     ) -> None:
         self._config, self._store = config, store
-        self._tokens = grant.StoredTokens(config, store)
+        self._tokens = StoredTokens(config, store)
         self._home = home_of(store)
         self._graph = Graph(config, self._tokens, meter, home=self._home, clock=clock)
         self._own: tuple[str, ...] = (email,) if email else ()

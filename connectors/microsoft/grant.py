@@ -1,8 +1,7 @@
 """A person's consent and an administrator's, at Entra through msal (provider-contract section 3).
 
 msal proves state, nonce and PKCE; since 1.38 it does not look at the ID token, so ``checked_claims`` does: who it is for, who
-issued it, for which tenant, until when. An account's token cache is part of its sealed grant and is stored under the account's own
-lock with every token; whoever waited for the lock finds the new token and makes no call.
+issued it, for which tenant, until when. How tokens are renewed afterwards: ``tokens``.
 """
 
 from __future__ import annotations
@@ -13,13 +12,12 @@ import time
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
 import msal
 
-from connectors.base import GrantState, GrantStore, Identity, SourceKind
+from connectors.base import GrantState, Identity, SourceKind
 from connectors.errors import ConnectorError, Gone, OperatorFault, Reconnect, Refused
 from connectors.microsoft.config import (
     CALENDAR_SCOPES,
@@ -35,10 +33,10 @@ from connectors.microsoft.entra import app_of, asked
 from connectors.microsoft.graph import Graph
 from connectors.microsoft.meter import Unmetered
 from connectors.microsoft.token_faults import token_fault
+from connectors.microsoft.tokens import Once, number_of, with_token
 
 PERSONAL = "9188040d-6c67-4c5b-b112-36a304b66dad"
 """The tenant of personal accounts."""
-SPARE = timedelta(seconds=60)
 LEEWAY = 300.0
 """Seconds that clocks may differ."""
 USER = "id,mail,userPrincipalName,proxyAddresses"
@@ -113,7 +111,7 @@ def adopt_refresh_token(config: MicrosoftConfig, refresh_token: str) -> tuple[Gr
 
 def with_shared(config: MicrosoftConfig, state: GrantState, addresses: Sequence[str]) -> GrantState:
     """The grant with others' mailboxes that its person may read, each tried first. Raises Refused, TryLater."""
-    graph = Graph(config, _Once(state.access_token), Unmetered())
+    graph = Graph(config, Once(state.access_token), Unmetered())
     wanted = list(dict.fromkeys(address.strip().lower() for address in addresses))
     try:
         for address in wanted:
@@ -177,7 +175,7 @@ def checked_claims(answer: Mapping[str, Any], config: MicrosoftConfig) -> dict[s
         raise Reconnect(
             "other_tenant", "This account belongs to another organisation than the one that Dealtrail is set up for."
         )
-    if _number(claims.get("exp")) < time.time() - LEEWAY:
+    if number_of(claims.get("exp")) < time.time() - LEEWAY:
         raise OperatorFault(
             "clock_skew", "The sign-in is out of date already: this machine's clock is wrong. Set it (NTP)."
         )
@@ -194,88 +192,6 @@ def who_is(graph: Graph, home: str) -> tuple[str, tuple[str, ...], str]:
     return email, addresses, str(row.get("id") or "")
 
 
-class StoredTokens:
-    """``graph.Tokens`` of an account whose grant lives in a GrantStore. One for each thread."""
-
-    def __init__(self, config: MicrosoftConfig, store: GrantStore) -> None:
-        self._config, self._store = config, store
-        self._token, self._until = "", datetime.min.replace(tzinfo=UTC)
-
-    def access(self) -> str:
-        if not self._token or self._until <= datetime.now(UTC) + SPARE:
-            self._use(self._store.state())
-        if not self._token or self._until <= datetime.now(UTC) + SPARE:
-            return self.renew(self._token)
-        return self._token
-
-    def renew(self, stale: str, claims: str = "") -> str:
-        """Take the token that another worker has just fetched, else fetch one and keep it."""
-        with self._store.exclusive() as state:
-            fresh = state.expires_at is not None and state.expires_at > datetime.now(UTC) + SPARE
-            if not (state.access_token and state.access_token != stale and fresh):
-                state = self._renewed(state, claims)
-            self._use(state)
-        return self._token
-
-    def _renewed(self, state: GrantState, claims: str) -> GrantState:
-        if state.key:
-            state = for_app(self._config, state, claims)
-            self._store.save(state)
-            return state
-        cache = msal.SerializableTokenCache()
-        cache.deserialize(str(state.extra.get("cache") or "{}"))
-        try:
-            state = _with_token(state, _silent(self._config, state, cache, claims))
-        except Reconnect as error:
-            state = replace(state, extra=state.extra | {"claims": error.claims})
-            raise
-        finally:
-            state = replace(state, extra=state.extra | {"cache": cache.serialize()})
-            self._store.save(state)
-        return state
-
-    def _use(self, state: GrantState) -> None:
-        self._token = state.access_token
-        self._until = state.expires_at or datetime.min.replace(tzinfo=UTC)
-
-
-def for_app(config: MicrosoftConfig, state: GrantState, claims: str = "") -> GrantState:
-    """The grant with a token that the app got in its own name, for the whole tenant. Raises ConnectorError."""
-    key = state.key
-    app = app_of(
-        config, msal.TokenCache(), tenant=key["tenant"], client_id=key["client_id"], credential=credential_of(key)
-    )
-    answer = asked(app.acquire_token_for_client, list(WHOLE_TENANT), claims_challenge=claims or None)
-    if "access_token" not in answer:
-        raise token_fault(answer, client_id=key["client_id"], robot=True)
-    return _with_token(state, answer)
-
-
-def credential_of(key: Mapping[str, str]) -> str | dict[str, str]:
-    """What msal proves an app with: its certificate, else its secret."""
-    if key.get("private_key"):
-        return {"private_key": key["private_key"], "public_certificate": key["certificate"]}
-    return key.get("client_secret", "")
-
-
-def _silent(config: MicrosoftConfig, state: GrantState, cache: msal.TokenCache, claims: str) -> dict[str, Any]:
-    app = app_of(config, cache, tenant=str(state.extra.get("tenant") or ""))
-    accounts = [one for one in app.get_accounts() if str(one.get("home_account_id")).lower() == state.extra.get("home")]
-    if not accounts:
-        raise Reconnect("no_grant", "This account is not connected any more. Please reconnect.")
-    wanted = [scope for scope in state.scopes if "." in scope]
-    answer = asked(
-        app.acquire_token_silent_with_error,
-        wanted or list(READING),
-        accounts[0],
-        force_refresh=True,
-        claims_challenge=claims or None,
-    )
-    if "access_token" not in answer:
-        raise token_fault(answer, client_id=config.client_id)
-    return answer
-
-
 def _granted(
     config: MicrosoftConfig, answer: Mapping[str, Any], cache: msal.SerializableTokenCache
 ) -> tuple[GrantState, Identity]:
@@ -287,34 +203,14 @@ def _granted(
     subject = f"{claims['oid']}.{claims['tid']}".lower()
     tenant = config.tenant if config.tenant.lower() not in SHARED_TENANTS else ""
     extra = {"cache": cache.serialize(), "home": subject, "tenant": tenant}
-    state = _with_token(GrantState(scopes=scopes, extra=extra), answer)
-    graph = Graph(config, _Once(state.access_token), Unmetered())
+    state = with_token(GrantState(scopes=scopes, extra=extra), answer)
+    graph = Graph(config, Once(state.access_token), Unmetered())
     try:
         email, addresses, _ = who_is(graph, "/me")
     finally:
         graph.close()
     email = email or str(claims.get("preferred_username") or "").lower()
     return state, Identity(subject, email, addresses or (email,), scopes, able, missing)
-
-
-class _Once:
-    """``graph.Tokens`` with the one token that a sign-in gave."""
-
-    def __init__(self, token: str) -> None:
-        self._token = token
-
-    def access(self) -> str:
-        return self._token
-
-    def renew(self, stale: str, claims: str = "") -> str:
-        raise Reconnect("id_token", "Microsoft took the access back as soon as it was given. Please start it again.")
-
-
-def _with_token(state: GrantState, answer: Mapping[str, Any]) -> GrantState:
-    seconds = _number(answer.get("expires_in")) or 3_599.0
-    extra = {name: value for name, value in state.extra.items() if name != "claims"}
-    expires = datetime.now(UTC) + timedelta(seconds=seconds)
-    return replace(state, access_token=str(answer["access_token"]), expires_at=expires, extra=extra)
 
 
 def _about_the_code(error: ConnectorError) -> ConnectorError:
@@ -330,10 +226,3 @@ def _allowed(tenant: str, configured: str) -> bool:
     if configured == "consumers":
         return tenant == PERSONAL
     return configured == "common" or "-" not in configured or tenant == configured
-
-
-def _number(value: Any) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return 0.0

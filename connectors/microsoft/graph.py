@@ -33,7 +33,7 @@ logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
 class Tokens(Protocol):
-    """Where access tokens come from (``grant.StoredTokens``)."""
+    """Where access tokens come from (``tokens.StoredTokens``)."""
 
     def access(self) -> str:
         """A living one. Raises ConnectorError."""

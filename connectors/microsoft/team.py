@@ -19,10 +19,11 @@ from connectors.errors import ConnectorError, Refused, TryLater
 from connectors.microsoft.config import MicrosoftConfig
 from connectors.microsoft.entra import EntraLine
 from connectors.microsoft.faults import NotFound
-from connectors.microsoft.grant import StoredTokens, capabilities, who_is
+from connectors.microsoft.grant import capabilities, who_is
 from connectors.microsoft.graph import Graph
 from connectors.microsoft.keys import read_key
 from connectors.microsoft.meter import Unmetered
+from connectors.microsoft.tokens import StoredTokens
 
 PAGE = "500"
 MOST_PAGES = 400

@@ -19,8 +19,9 @@ from connectors.errors import ConnectorError, OperatorFault, Reconnect, Refused,
 from connectors.microsoft import grant
 from connectors.microsoft.config import LOGIN_ROOT, MicrosoftConfig
 from connectors.microsoft.entra import EntraLine
-from connectors.microsoft.grant import StoredTokens, begin_consent, checked_claims, finish_consent
+from connectors.microsoft.grant import begin_consent, checked_claims, finish_consent
 from connectors.microsoft.token_faults import token_fault
+from connectors.microsoft.tokens import StoredTokens
 from sandbox.microsoft.refusals import AADSTS
 from tests.connectors.ms_link import OutlookLink, microsoft_config
 from tests.support import COLLEAGUE, REP
