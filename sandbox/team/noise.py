@@ -25,7 +25,7 @@ _FAMILY = {
     "mila@brightpath.example": ("Diego", "diego.soto.88@gmail.com"),
 }
 _STRANGERS = (("Petra Holm", "petra.holm@kestrel-ambulance.example"), ("Gordon Blythe", "gordon@autumnmeeting.example"))
-_STRANGERS += (("Purchasing", "m.ferris@ostley-group.example"),)
+_STRANGERS += (("Marianne Ferris", "m.ferris@ostley-group.example"),)
 _PITCHES = (("Chad Benson", "chad@pipelinerocket.example"), ("Leaf & Co", "offers@leafandco.example"))
 
 
