@@ -6,12 +6,12 @@ never fires in a leg fails there until `CANNOT` says why.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from bench.stage import IMPATIENCE, REP, Stage
-from sandbox.presets import PRESETS
+from sandbox.presets import PRESETS, Preset
 
 LEGS = {
     "first": "a mailbox of twelve mails and four events is connected and read for the first time",
@@ -62,11 +62,12 @@ HOW: dict[str, Callable[[Stage], dict[str, Any]]] = {
 @dataclass(frozen=True)
 class Expectation:
     """What the contract asks for. ``state``: the account's while the fault lasts. ``least``: seconds in which ``of`` (globs
-    of operations) is left alone after the fault was met."""
+    of operations) is left alone after the fault was met at an operation ``at`` (a glob)."""
 
     state: str = ""
     least: float = 0.0
     of: str = "gmail.*"
+    at: str = "*"
 
 
 HOUR, DAY = 3_600.0, 86_400.0
@@ -97,29 +98,40 @@ EXPECT: dict[str, Expectation] = {
 
 @dataclass(frozen=True)
 class Case:
-    """One fault in one leg."""
+    """One fault in one leg. ``cannot``: why it cannot be met there, empty when it can. ``given``: what the fault is told."""
 
     fault: str
     variant: str
     leg: str
+    cannot: str = field(default="", compare=False)
+    expected: Expectation = field(default=Expectation(), compare=False)
     given: dict[str, Any] = field(default_factory=dict, compare=False)
 
     @property
     def name(self) -> str:
-        return f"{self.fault}-{self.variant}" if self.variant else self.fault
+        return named(self.fault, self.variant)
 
-    @property
-    def cannot(self) -> str:
-        """Why the fault cannot be met in this leg; empty when it can."""
-        return CANNOT.get(self.fault, {}).get(self.leg, "")
 
-    @property
-    def expected(self) -> Expectation:
-        return EXPECT.get(self.name) or EXPECT.get(self.fault) or Expectation()
+def named(fault: str, variant: str) -> str:
+    return f"{fault}-{variant}" if variant else fault
 
 
 def every_case() -> Iterator[Case]:
-    """All faults, their variants, in all legs; also those that cannot be met."""
-    for fault, preset in sorted(PRESETS.items()):
+    """All of Google's faults, their variants, in all legs; also those that cannot be met."""
+    yield from cases_of(PRESETS, CANNOT, EXPECT)
+
+
+def cases_of(
+    presets: Mapping[str, Preset],
+    cannot: Mapping[str, Mapping[str, str]],
+    expect: Mapping[str, Expectation],
+    given: Mapping[str, dict[str, Any]] | None = None,
+) -> Iterator[Case]:
+    """The cases of a table of presets. ``cannot`` and ``expect`` by preset, or preset and variant; ``given`` by preset."""
+    for fault, preset in sorted(presets.items()):
         for variant in ("", *preset.variants):
-            yield from (Case(fault, variant, leg) for leg in LEGS)
+            name = named(fault, variant)
+            why = cannot.get(name) or cannot.get(fault) or {}
+            expected = expect.get(name) or expect.get(fault) or Expectation()
+            told = (given or {}).get(fault, {})
+            yield from (Case(fault, variant, leg, why.get(leg, ""), expected, told) for leg in LEGS)

@@ -1,15 +1,19 @@
-"""``python -m bench.faults``: plays every fault in every leg and writes what came of it to ``docs/faults.md``. Exit status 0 when
-no invariant was broken. Tests play the same cases (tests/journeys/test_fault_matrix.py)."""
+"""``python -m bench.faults``: plays every fault in every leg and writes what came of it to ``docs/faults.md``, a part for each
+provider; with a provider's name, that part alone. Exit status 0 when no invariant was broken. Tests play the same cases
+(tests/journeys/test_fault_matrix.py, test_fault_matrix_microsoft.py)."""
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from bench.fault_cases import LEGS, Case, every_case
+from bench import fault_cases, outlook_cases
+from bench.fault_cases import LEGS, Case
 from bench.figures import figure, say
-from bench.rehearsal import MOST, Company, Outcome
+from bench.rehearsal import GOOGLE, MOST, Company, Outcome, Script
 
 PAGE = Path(__file__).parents[1] / "docs" / "faults.md"
 HEAD = f"""# What goes wrong at Google, and what Dealtrail does
@@ -29,6 +33,31 @@ until everything was up to date again, a person's new consent two hours after a 
 | fault | leg | requests | waited | states |
 |---|---|---|---|---|
 """
+MICROSOFT_HEAD = """
+# What goes wrong at Microsoft, and what Dealtrail does
+
+The same for every fault of the pretend Microsoft (`sandbox/microsoft/presets.py`; F28 to F30, the faults of the wire, are Google's):
+the legs are the same, with folders where Gmail has labels, and so are the invariants, where *units* are requests to one mailbox, of
+which four may be under way at once and none may come before the time that a Retry-After named.
+
+| fault | leg | requests | waited | states |
+|---|---|---|---|---|
+"""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A provider's part of the page, and what is played for it."""
+
+    head: str
+    script: Script
+    cases: Callable[[], Iterator[Case]]
+
+
+PARTS = {
+    "google": Part(HEAD, GOOGLE, fault_cases.every_case),
+    "microsoft": Part(MICROSOFT_HEAD, outlook_cases.SCRIPT, outlook_cases.every_case),
+}
 
 
 def lines(outcomes: Iterable[Outcome | Case]) -> Iterator[str]:
@@ -48,23 +77,46 @@ def _span(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7_200 else f"{seconds / 3_600:.0f} h"
 
 
+def written(name: str) -> str:
+    """The rows of a provider's part as the page has them; empty when its part is not there or begins otherwise."""
+    google, found, microsoft = PAGE.read_text(encoding="utf-8").partition(MICROSOFT_HEAD)
+    if name == "microsoft":
+        return microsoft if found else ""
+    return google.removeprefix(HEAD) if google.startswith(HEAD) else ""
+
+
+def told_of(rows: str) -> list[tuple[str, str]]:
+    """(fault, leg) of each row."""
+    return re.findall(r"^\| (\S+) \| (\S+) \| ", rows, re.M)
+
+
 def main() -> int:
-    """Play everything, print a line each, write the page."""
-    company, played = Company(), list[Outcome | Case]()
+    """Play everything, or what the arguments name; print a line each, write the page."""
+    rows = {name: written(name) for name in PARTS}
+    broken = [_played(name, rows) for name in sys.argv[1:] or PARTS]
+    PAGE.write_text("".join(PARTS[name].head + rows[name] for name in PARTS), encoding="utf-8")
+    say(f"written to {PAGE}")
+    return 1 if sum(broken) else 0
+
+
+def _played(name: str, rows: dict[str, str]) -> int:
+    """Plays a provider's cases and writes their rows; how many were broken."""
+    part, played = PARTS[name], list[Outcome | Case]()
+    company = Company(part.script)
     try:
-        for case in every_case():
+        for case in part.cases():
             played.append(case if case.cannot else company.play(case))
             say(next(lines(played[-1:])))
     finally:
         company.close()
-    PAGE.write_text(HEAD + "".join(f"{line}\n" for line in lines(played)), encoding="utf-8")
+    rows[name] = "".join(f"{line}\n" for line in lines(played))
     outcomes = [one for one in played if isinstance(one, Outcome)]
-    broken = [one for one in outcomes if one.broken]
-    figure("faults.cases", len(outcomes))
-    figure("faults.broken", len(broken))
-    figure("faults.most_requests_to_clean", max(one.ratio for one in outcomes if not one.brings_its_own))
-    say(f"written to {PAGE}")
-    return 1 if broken else 0
+    broken = sum(bool(one.broken) for one in outcomes)
+    prefix = "faults" if name == "google" else f"faults_{name}"
+    figure(f"{prefix}.cases", len(outcomes))
+    figure(f"{prefix}.broken", broken)
+    figure(f"{prefix}.most_requests_to_clean", max(one.ratio for one in outcomes if not one.brings_its_own))
+    return broken
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from __future__ import annotations
 import io
 import logging
 import socket
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -22,11 +22,10 @@ import structlog
 
 from bench import plot
 from bench.fault_cases import HOW, Case, Expectation
-from bench.stage import BATCH, CLIENT_SECRET, REP, SHARE, UNITS, Stage, Theatre
+from bench.stage import CLIENT_SECRET, Stage, Theatre
 from bench.truth import ahead_of_ledger, differences
 from models.health import account_health
-from sandbox.faults import Rule
-from sandbox.presets import PRESETS
+from sandbox.faults import KNOWN, Rule
 from sandbox.quota import Seen
 
 HOLD = timedelta(minutes=10)
@@ -39,8 +38,27 @@ POLL, CALENDAR_POLL = 60.0, 300.0
 STEPS = 400
 MOST = 3.0
 """Times the requests of a clean run. A fault that sends us mail of its own is not compared."""
-TOLD_AGAIN = {"F40"}
+TOLD_AGAIN = {"F40", "F57"}
 """Faults that change what meetings are; mended, the meetings are told again."""
+SILENT = ("stall", "timeout")
+"""Variants that are waited for in real time."""
+
+
+@dataclass(frozen=True)
+class Script:
+    """What is played with a provider: on which stage, what was there ``before``, what happens in the ``legs``, ``how`` a fault
+    is told whom it hits, and how every meeting is told ``again``. ``sign_in``: the operation at which access is renewed; only
+    for faults there it ends before the leg ("": for all), lest the fault of another request is spent on a 401."""
+
+    stage: type[Stage]
+    before: Callable[[Any], None]
+    legs: Mapping[str, Callable[[Any], None]]
+    how: Mapping[str, Callable[[Any], dict[str, Any]]]
+    again: Callable[[Any], None]
+    sign_in: str = ""
+
+
+GOOGLE = Script(Stage, plot.before, plot.LEGS, HOW, plot.touch_all_meetings)
 
 
 @dataclass
@@ -66,7 +84,7 @@ class Outcome:
     @property
     def brings_its_own(self) -> bool:
         """The fault sends us mail of its own, or has meetings told again; its requests are not compared."""
-        return self.case.fault in TOLD_AGAIN or self.case.fault in PRESETS and PRESETS[self.case.fault].act is not None
+        return self.case.fault in TOLD_AGAIN or self.case.fault in KNOWN and KNOWN[self.case.fault].act is not None
 
     @property
     def ratio(self) -> float:
@@ -76,17 +94,18 @@ class Outcome:
 class Company:
     """Plays case after case in one theatre. Close it."""
 
-    def __init__(self) -> None:
-        self.theatre = Theatre()
+    def __init__(self, script: Script = GOOGLE) -> None:
+        self.script = script
+        self.theatre = Theatre(script.stage)
         self._clean: dict[str, int] = {}
         self._rehearse_the_beginning()
 
     def _rehearse_the_beginning(self) -> None:
         """The moments that the legs begin from: connected and not yet read, and everything read."""
-        with self.theatre.stage(begin=plot.before) as made:
+        with self.theatre.stage(begin=self.script.before) as made:
             made.connect()
             self.theatre.keep("connected", made)
-            play = _Play(made, Case("", "", "first"), Outcome(Case("", "", "first")))
+            play = _Play(made, Case("", "", "first"), Outcome(Case("", "", "first")), self.script)
             play.until_quiet()
             wrong = play.outcome.broken + differences(made)
             assert not wrong, wrong
@@ -107,8 +126,12 @@ class Company:
     def _play(self, case: Case, clean: int) -> Outcome:
         outcome, log = Outcome(case, clean=clean), io.StringIO()
         begin_at = "connected" if case.leg == "first" else "read"
-        with _heard(log), self.theatre.stage(begin=plot.before, at=begin_at) as made, _only_to(made) as strangers:
-            _Play(made, case, outcome).run()
+        with (
+            _heard(log),
+            self.theatre.stage(begin=self.script.before, at=begin_at) as made,
+            _only_to(made) as strangers,
+        ):
+            _Play(made, case, outcome, self.script).run()
             outcome.broken += strangers
             outcome.broken += _said(log.getvalue(), made)
         return outcome
@@ -118,14 +141,14 @@ class Company:
 
 
 class _Play:
-    def __init__(self, made: Stage, case: Case, outcome: Outcome) -> None:
-        self.stage, self.case, self.outcome = made, case, outcome
+    def __init__(self, made: Stage, case: Case, outcome: Outcome, script: Script) -> None:
+        self.stage, self.case, self.outcome, self.script = made, case, outcome, script
         self.rule: Rule | None = None
 
     def run(self) -> None:
         made = self.stage
         made.time.advance(60)
-        plot.LEGS[self.case.leg](made)
+        self.script.legs[self.case.leg](made)
         self._arm()
         made.poll()
         self.until_quiet()
@@ -134,12 +157,14 @@ class _Play:
     # -- the fault comes and goes
 
     def _arm(self) -> None:
-        self.stage.world.grants.forget_access()
         if not self.case.fault:
+            self.stage.forget_access()
             return
-        given = HOW.get(self.case.fault, lambda made: {})(self.stage)
+        given = self.case.given | self.script.how.get(self.case.fault, lambda made: {})(self.stage)
         self.rule = self.stage.world.faults.add(self.case.fault, variant=self.case.variant, **given)
-        if self.case.variant == "stall":
+        if self.script.sign_in in self.rule.operation:
+            self.stage.forget_access()
+        if self.case.variant in SILENT:
             self.stage.be_impatient()
 
     def _fault_is_over(self, began: Any) -> bool:
@@ -161,7 +186,7 @@ class _Play:
                 made.world.faults.clear()
                 mended = True
                 if self.case.fault in TOLD_AGAIN:
-                    plot.touch_all_meetings(made)
+                    self.script.again(made)
                     began = made.now
                     continue
             if made.account().refused == "reconnect":
@@ -217,7 +242,7 @@ class _Play:
         outcome.fired = self.rule.fired if self.rule else 0
         outcome.requests = outcome.requests or _count(record)
         outcome.broken += differences(made)
-        outcome.broken += list(_too_much(made))
+        outcome.broken += made.too_much()
         outcome.broken += list(_too_soon(record, self.case))
         if self.rule is not None and not self.rule.preset.act and not outcome.fired:
             outcome.broken.append("the fault was never met: say why in CANNOT")
@@ -233,22 +258,13 @@ def _count(record: Iterable[Seen]) -> int:
     return sum(not seen.operation.endswith(".batch") for seen in record)
 
 
-def _too_much(made: Stage) -> Iterator[str]:
-    stats = made.world.stats
-    if stats.peak_concurrency[REP] > BATCH:
-        yield f"{stats.peak_concurrency[REP]} reads at once, {BATCH} are allowed"
-    allowed = int(UNITS * SHARE)
-    if stats.peak_units(REP) > allowed:
-        yield f"{stats.peak_units(REP)} units within a minute, {allowed} are allowed"
-
-
 def _too_soon(record: list[Seen], case: Case) -> Iterator[str]:
     """Requests within the time in which the provider asked to be left alone."""
     expected: Expectation = case.expected
     if not expected.least:
         return
     for at, seen in enumerate(record):
-        if seen.fault != case.fault:
+        if seen.fault != case.fault or not fnmatchcase(seen.operation, expected.at):
             continue
         soon = [
             one
@@ -281,9 +297,7 @@ def _heard(into: io.StringIO) -> Iterator[None]:
 
 def _said(log: str, made: Stage) -> list[str]:
     """Secrets and words of mail that stand in the log."""
-    grants = made.world.grants
-    secrets = {"a refresh token": list(grants.by_refresh), "an access token": list(grants.by_access)}
-    secrets |= {"the client's secret": [CLIENT_SECRET], "words of a mail": plot.WORDS}
+    secrets = made.secrets() | {"the client's secret": [CLIENT_SECRET], "words of a mail": plot.WORDS}
     return [f"{name} stands in the log" for name, values in secrets.items() if any(one in log for one in values)]
 
 

@@ -1,4 +1,5 @@
 """A pretend Google, a house and a worker on one clock that only moves when told to: an hour of backing off takes no time.
+(bench/outlook_stage.py has the same for Microsoft.)
 
 The house is the product, over real HTTP; what waits is given the clock (`connectors.clock`, `Work.now`), and the one library that
 sleeps by itself (google-auth, between its attempts at the token endpoint) is given it too.
@@ -25,8 +26,9 @@ from sqlmodel import Session, col, or_, select
 
 import house as building
 import sandbox
+from bench.sight import GmailSight, Sight
 from connectors.clock import Clock
-from connectors.providers import Google
+from connectors.providers import Google, Microsoft
 from models.account import Account, Source, Walk, claim_source, due_sources, lease_owner
 from models.contact import add_company, add_contact
 from models.deal import add_deal
@@ -45,6 +47,8 @@ UNITS = 400
 """Gmail units a minute; the house may use three quarters of them, so that twelve mails are already more than a minute's."""
 SHARE = 0.75
 BATCH = 10
+REQUESTS = 80
+"""Requests a minute to an Outlook mailbox, as a setting; again the house may use three quarters."""
 IMPATIENCE = 0.5
 """Seconds of real time after which a silent line is given up, where one is rehearsed."""
 LONG = 10_000_000
@@ -53,20 +57,21 @@ LONG = 10_000_000
 
 @dataclass
 class _Kept:
-    """A moment that can be gone back to: the house's rows, and what the pretend Google remembers of the house."""
+    """A moment that can be gone back to: the house's rows, and what the pretend provider remembers of the house."""
 
     rows: sqlite3.Connection
     at: float
-    grants: dict[str, Any]
-    issued: dict[int, float]
+    memory: dict[str, Any]
     account_id: int
 
 
 class Theatre:
-    """One house and one pretend Google on a socket, which every stage is built in anew: its rows are copied from memory,
-    and the same letters are written again, so that what was read once need not be read before each case. Close it."""
+    """One house and one pretend provider on a socket, which every stage is built in anew: its rows are copied from memory,
+    and the same letters are written again, so that what was read once need not be read before each case. ``kind`` of stage
+    says which provider's. Close it."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: type[Stage] | None = None) -> None:
+        self._kind = kind or Stage
         self._folder = tempfile.TemporaryDirectory(prefix="dealtrail-stage-")
         folder = Path(self._folder.name)
         self.start = float(int(time.time()))
@@ -77,7 +82,7 @@ class Theatre:
         self.house = building.open_house(**_settings(folder, self._file, self.server))
         with self.house.db.write() as session:
             _introduce(session)
-        self._kept: dict[str, _Kept] = {"blank": _Kept(self._copy(), self.start, {}, {}, 0)}
+        self._kept: dict[str, _Kept] = {"blank": _Kept(self._copy(), self.start, {}, 0)}
 
     @contextmanager
     def stage(
@@ -85,7 +90,7 @@ class Theatre:
     ) -> Iterator[Stage]:
         """A stage that ends with the block, with google-auth on its clock. ``begin`` writes what was there before; ``at``
         goes on from a moment that was kept (with the same ``seed`` and ``begin``)."""
-        made = Stage(self, seed)
+        made = self._kind(self, seed)
         begin(made)
         self._go_back(made, self._kept[at or "blank"])
         try:
@@ -96,18 +101,14 @@ class Theatre:
 
     def keep(self, name: str, made: Stage) -> None:
         """Remember this moment of a stage."""
-        grants = made.world.grants
-        state = {"by_refresh": dict(grants.by_refresh), "by_access": dict(grants.by_access)}
-        issued = dict(made.world.almanac.issued)
-        self._kept[name] = _Kept(self._copy(), made.time.now(), state, issued, made.account_id)
+        self._kept[name] = _Kept(self._copy(), made.time.now(), made.remembered(), made.account_id)
 
     def _go_back(self, made: Stage, kept: _Kept) -> None:
         with closing(sqlite3.connect(self._file)) as rows:
             kept.rows.backup(rows)
         made.time.advance(kept.at - made.time.now())
-        for name, value in kept.grants.items():
-            setattr(made.world.grants, name, dict(value))
-        made.world.almanac.issued.update(kept.issued)
+        if kept.memory:
+            made.remember(kept.memory)
         made.account_id = kept.account_id
 
     def _copy(self) -> sqlite3.Connection:
@@ -138,14 +139,12 @@ def _introduce(session: Session) -> None:
 class Stage:
     """One mailbox and one calendar of a pretend Google, and the house that follows them."""
 
+    provider = "google"
+
     def __init__(self, theatre: Theatre, seed: int) -> None:
         self.time = sandbox.Clock(virtual=True, start=theatre.start)
         self.world = sandbox.World(self.time, seed=seed)
-        self.world.grants.access_seconds = LONG
-        self.world.knobs.enforce_quota, self.world.knobs.units_per_minute = True, UNITS
-        self.world.knobs.concurrency_limit = BATCH
-        self.world.knobs.page_size = 5
-        self.world.mailbox(REP)
+        self.set_up()
         self.server = theatre.server
         self.server.show(self.world)
         self._theatre = theatre
@@ -157,6 +156,52 @@ class Stage:
         self.poisoned = ""
         self.numbers = count(1)
 
+    def set_up(self) -> None:
+        """The pretend provider: small pages, tight limits, access that ends when a test says so."""
+        self.world.grants.access_seconds = LONG
+        self.world.knobs.enforce_quota, self.world.knobs.units_per_minute = True, UNITS
+        self.world.knobs.concurrency_limit = BATCH
+        self.world.knobs.page_size = 5
+        self.world.mailbox(REP)
+
+    @property
+    def sight(self) -> Sight:
+        """What the provider holds now."""
+        return GmailSight(self.world, REP, BUYER)
+
+    def remembered(self) -> dict[str, Any]:
+        """What the provider remembers of the house."""
+        grants = self.world.grants
+        return {
+            "by_refresh": dict(grants.by_refresh),
+            "by_access": dict(grants.by_access),
+            "issued": dict(self.world.almanac.issued),
+        }
+
+    def remember(self, memory: dict[str, Any]) -> None:
+        """Go back to what ``remembered`` gave."""
+        self.world.grants.by_refresh = dict(memory["by_refresh"])
+        self.world.grants.by_access = dict(memory["by_access"])
+        self.world.almanac.issued.update(memory["issued"])
+
+    def forget_access(self) -> None:
+        """Every access token ends now."""
+        self.world.grants.forget_access()
+
+    def secrets(self) -> dict[str, list[str]]:
+        """What may stand in no log, by what it is."""
+        grants = self.world.grants
+        return {"a refresh token": list(grants.by_refresh), "an access token": list(grants.by_access)}
+
+    def too_much(self) -> list[str]:
+        """Where the house was greedier than it may be."""
+        stats, allowed, found = self.world.stats, int(UNITS * SHARE), []
+        if stats.peak_concurrency[REP] > BATCH:
+            found.append(f"{stats.peak_concurrency[REP]} reads at once, {BATCH} are allowed")
+        if stats.peak_units(REP) > allowed:
+            found.append(f"{stats.peak_units(REP)} units within a minute, {allowed} are allowed")
+        return found
+
     @property
     def box(self) -> Mailbox:
         return self.world.mailbox(REP)
@@ -167,12 +212,11 @@ class Stage:
 
     def _house(self, **changes: Any) -> building.House:
         """The house with a provider on this stage's clock; ``changes``: of the provider's settings."""
-        provider = self._theatre.house.providers["google"]
-        assert isinstance(provider, Google)
         clock = Clock(now=self.time.moment, monotonic=self.time.now, sleep=self.time.sleep)
-        return replace(
-            self._theatre.house, providers={"google": Google(replace(provider.config, **changes), clock=clock)}
-        )
+        given = self._theatre.house.providers[self.provider]
+        assert isinstance(given, Google | Microsoft)
+        made = type(given)(replace(given.config, **changes), clock=clock)  # type: ignore[arg-type]
+        return replace(self._theatre.house, providers={self.provider: made})
 
     def be_impatient(self) -> None:
         """Give a silent line up soon: silence is waited for in real time."""
@@ -196,12 +240,16 @@ class Stage:
 
     def connect(self) -> None:
         """The mailbox's owner consents, or consents again."""
-        granted = self.house.providers["google"].adopt(self.world.refresh_token(REP))
+        granted = self.house.providers[self.provider].adopt(self.refresh_token())
         with self.house.db.write() as session:
             account = building.store_grant(session, self.house.keyring, granted, REP)
             self.account_id = account.id or 0
         self.work.forget(self.account_id)
         self.time.advance(max(0.0, time.time() - self.time.now()) + 0.001)  # the sign-up reads the real clock
+
+    def refresh_token(self) -> str:
+        """A living one of the rep's."""
+        return self.world.refresh_token(REP)
 
     def run_due(self, after_each: Callable[[], None] = lambda: None) -> int:
         """Run what is due at this moment, one after the other; how many runs."""
@@ -294,6 +342,11 @@ def _settings(folder: Path, database: Path, server: sandbox.Server) -> dict[str,
         "secret_key": KEY,
         "google_client_id": "stage-client",
         "google_client_secret": CLIENT_SECRET,
+        "microsoft_client_id": "stage-client",
+        "microsoft_client_secret": CLIENT_SECRET,
+        "microsoft_graph_root": server.microsoft_graph_root,
+        "microsoft_login_root": server.microsoft_login_root,
+        "outlook_requests_per_minute": REQUESTS,
         "gmail_units_per_minute": UNITS,
         "gmail_batch_size": BATCH,
         "budget_share": SHARE,
