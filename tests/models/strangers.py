@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlmodel import Session, select
 
-from models.account import Source
+from models.account import Account, Source
 from models.addresses import domain_of
 from models.discovery import Discovery, Exchange, note_exchanges
 from models.keyring import Keyring, hasher
@@ -33,7 +33,7 @@ def exchanged(
     now: datetime = NOW,
 ) -> Discovery | None:
     """So many mails each way between a rep and somebody; the row that is kept of it, if one is."""
-    account, _ = mailbox(session, own)
+    account = session.exec(select(Account).where(Account.email == own)).first() or mailbox(session, own)[0]
     source = session.exec(select(Source).where(Source.account_id == account.id)).first()
     assert source is not None
     digest = hasher(session, keyring).digest(address)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,6 +34,7 @@ from models.suggestion import Signal, Suggestion
 from models.tables import metadata
 from models.webhook import Attempt, Delivery, add_webhook
 from tests.models import cast
+from tests.models.imported import Desk
 from tests.support import NOW, REP
 from tests.worker.scene import places_of
 
@@ -381,3 +383,17 @@ def test_every_column_that_can_hold_words_has_its_answer() -> None:
         and (one.name, column.name) not in swept | KEPT_COLUMNS
     ]
     assert open_ones == []
+
+
+def test_a_spreadsheet_does_not_bring_her_back(
+    erased: tuple[Database, dict[str, int], Erasure], keyring: Keyring, tmp_path: Path
+) -> None:
+    """Her row is refused with a reason, and kept nowhere; her colleague's is taken."""
+    db, _, _ = erased
+    rows = [["Name", "Email"], ["Bea Buyer", BEA], ["Dirk", "dirk@northwind.example"]]
+    Desk(db, keyring, tmp_path).take("contacts", rows)
+    with db.read() as session:
+        fault = session.exec(select(ImportFault).order_by(col(ImportFault.id).desc())).first()
+        assert fault is not None and "was erased" in fault.reason and fault.cells == []
+        assert session.exec(select(Contact).where(Contact.name == "Dirk")).one()
+        assert session.exec(select(Contact).where(Contact.name == "Bea Buyer")).all() == []

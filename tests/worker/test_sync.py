@@ -109,7 +109,9 @@ def test_mail_between_colleagues_leaves_nothing_but_its_id_and_the_word_internal
     box.deliver(_letter("salary raise", COLLEAGUE, days=3), at=_past(3), history=False)
     work, _ = opened(house, world)
     settle(work)
-    box.deliver(mail(REP, [COLLEAGUE, "newhire@acme.example"], "my salary", "salary: fivethousand", at=datetime.now(UTC)))
+    box.deliver(
+        mail(REP, [COLLEAGUE, "newhire@acme.example"], "my salary", "salary: fivethousand", at=datetime.now(UTC))
+    )
     box.deliver(mail("hr@mail.acme.example", REP, "Salary slip", "salary inside", at=datetime.now(UTC)))
     poll(work)
     for word in ("salary", "Salary", "newhire", "fivethousand"):
