@@ -76,7 +76,7 @@ def post(port: int, *, timeout: float = 5.0, secret: str = SECRET, host: str = "
         secret,
         "evt_1",
         BODY,
-        now=NOW,
+        now=datetime.now(UTC),
         timeout=timeout,
         allow_private=True,
         resolver=lambda name, number: ["127.0.0.1"],

@@ -26,7 +26,7 @@ from tests.journeys.conftest import Receiver
 from tests.support import BUYER, COLLEAGUE, NOW, OUTSIDER, REP
 
 KILLS = 10
-MAILS = 840
+MAILS = 2_400
 
 
 def test_ten_kills_during_the_first_sync_lose_and_double_nothing(

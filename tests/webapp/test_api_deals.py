@@ -52,7 +52,7 @@ def test_a_deal_without_an_owner_is_whoever_asks(team: Team) -> None:
         {"name": ""},
         {"name": "Fresh", "amount": -1},
         {"name": "Fresh", "amount": 1.005},
-        {"name": "Fresh", "amount": 1e12},
+        {"name": "Fresh", "amount": 1e13},
         {"name": "Fresh", "currency": "EURO"},
         {"name": "Fresh", "stage": "Nowhere"},
         {"name": "Fresh", "stage": 999},
