@@ -9,13 +9,13 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpcore
 from standardwebhooks.webhooks import Webhook as Signer
 
 from connectors.guard import Forbidden, Resolver, Target, check_url, resolve
+from connectors.retry_after import seconds
 
 MOST_ANSWER = 4_000
 MOST_READ = 65_536
@@ -103,7 +103,7 @@ def _post(target: Target, headers: dict[str, str], body: bytes, timeout: float, 
         answer = _read(response)
         error = "The receiver answers with a redirect, which is never followed." if 300 <= response.status < 400 else ""
         given = {name.lower(): value for name, value in response.headers}
-        wait = _retry_after(given.get(b"retry-after", b"").decode("latin-1"))
+        wait = seconds(given.get(b"retry-after", b"").decode("latin-1"), datetime.now(UTC))
         return Outcome(response.status, error, answer, _ms(started), wait)
 
 
@@ -176,18 +176,6 @@ def _left(deadline: float, late: type[httpcore.TimeoutException]) -> float:
     if left <= 0:
         raise late("the time of this send is over")
     return left
-
-
-def _retry_after(text: str) -> float | None:
-    """Seconds of a Retry-After header (RFC 9110 10.2.3), None when there is none that can be read."""
-    text = text.strip()
-    if text.isdigit():
-        return float(text[:7])
-    try:
-        at = parsedate_to_datetime(text)
-    except (TypeError, ValueError, IndexError):
-        return None
-    return max(0.0, (at - datetime.now(at.tzinfo or UTC)).total_seconds()) if at.tzinfo else None
 
 
 def _sentence(error: Exception) -> str:

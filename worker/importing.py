@@ -5,7 +5,6 @@ transaction, so that a kill costs at most the part under way. A dry run writes e
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
 
 import structlog
 from sqlmodel import Session
@@ -14,10 +13,9 @@ from models.imports.rows import Seen
 from models.imports.run import check_off, settle, take_part
 from models.imports.store import Import, LeaseLost, from_the_start, hold_import
 from worker.context import Work
+from worker.turns import put_down, stumbled
 
 log = structlog.get_logger()
-MOST_FAILURES = 5
-AGAIN = timedelta(seconds=10)
 
 
 def run_import(work: Work, import_id: int, owner: str, *, told: Callable[[Import], None] = lambda row: None) -> None:
@@ -25,12 +23,12 @@ def run_import(work: Work, import_id: int, owner: str, *, told: Callable[[Import
     ``told``: called with the row after each part."""
     try:
         if not _parts(work, import_id, owner, told):
-            _release(work, import_id, owner)
+            put_down(work, Import, import_id, owner)
     except LeaseLost:
         log.info("import.lease_lost", id=import_id)
     except Exception as error:  # noqa: BLE001  (our own fault: shown on the import, tried again, then given up aloud)
         log.error("import.bug", id=import_id, error=type(error).__name__)
-        _fail(work, import_id, owner, error)
+        stumbled(work, Import, import_id, owner, error)
 
 
 def _parts(work: Work, import_id: int, owner: str, told: Callable[[Import], None]) -> bool:
@@ -68,29 +66,3 @@ def _check(work: Work, session: Session, row: Import, seen: Seen) -> bool:
     session.rollback()
     row = hold_import(session, import_id, owner, now=now, seconds=work.pace.lease)
     return check_off(session, row, taken, now=now)
-
-
-def _release(work: Work, import_id: int, owner: str) -> None:
-    """Due again at once, for another slice."""
-    with work.db.write() as session:
-        row = session.get(Import, import_id)
-        if row is not None and row.lease_owner == owner:
-            row.lease_owner, row.lease_until, row.next_run_at = "", None, work.now()
-            session.add(row)
-
-
-def _fail(work: Work, import_id: int, owner: str, error: Exception) -> None:
-    with work.db.write() as session:
-        row = session.get(Import, import_id)
-        if row is None or row.lease_owner != owner:
-            return
-        row.failures += 1
-        row.lease_owner, row.lease_until = "", None
-        row.next_run_at = work.now() + AGAIN * row.failures
-        row.error = f"A fault of ours ({type(error).__name__}); it is tried again."
-        if row.failures >= MOST_FAILURES:
-            row.state, row.next_run_at, row.finished_at = "failed", None, work.now()
-            row.error = (
-                f"A fault of ours ({type(error).__name__}) stopped it after row {row.position}; what was taken stays."
-            )
-        session.add(row)

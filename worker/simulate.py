@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -29,10 +29,9 @@ from worker import match, view
 from worker.book import Book, Proposed
 from worker.context import Work
 from worker.standing import candidate_rows
+from worker.turns import put_down, stumbled
 
 PAGE = 200
-MOST_FAILURES = 5
-AGAIN = timedelta(seconds=10)
 log = structlog.get_logger()
 
 
@@ -42,13 +41,13 @@ def run_simulation(work: Work, key: int, owner: str) -> None:
     try:
         while not _page(work, key, owner):
             if work.monotonic() > ends:
-                _release(work, key, owner)
+                put_down(work, Simulation, key, owner)
                 return
     except LeaseLost:
         log.info("simulation.lease_lost", id=key)
     except Exception as error:  # noqa: BLE001  (our own fault: shown on the simulation, tried again, then given up aloud)
         log.error("simulation.bug", id=key, error=type(error).__name__)
-        _fail(work, key, owner, error)
+        stumbled(work, Simulation, key, owner, error)
 
 
 def _page(work: Work, key: int, owner: str) -> bool:
@@ -244,29 +243,3 @@ def _maybe_logged(session: Session, hashes: Sequence[bytes]) -> int:
         )
         entries |= {key for key in session.exec(rows) if key is not None}
     return len(entries)
-
-
-# ---- the lease
-
-
-def _release(work: Work, key: int, owner: str) -> None:
-    with work.db.write() as session:
-        row = session.get(Simulation, key)
-        if row is not None and row.lease_owner == owner:
-            row.lease_owner, row.lease_until, row.next_run_at = "", None, work.now()
-            session.add(row)
-
-
-def _fail(work: Work, key: int, owner: str, error: Exception) -> None:
-    with work.db.write() as session:
-        row = session.get(Simulation, key)
-        if row is None or row.lease_owner != owner:
-            return
-        row.failures += 1
-        row.lease_owner, row.lease_until = "", None
-        row.next_run_at = work.now() + AGAIN * row.failures
-        row.error = f"A fault of ours ({type(error).__name__}); it is tried again."
-        if row.failures >= MOST_FAILURES:
-            row.state, row.next_run_at, row.finished_at = "failed", None, work.now()
-            row.error = f"A fault of ours ({type(error).__name__}) stopped it."
-        session.add(row)

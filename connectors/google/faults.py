@@ -12,7 +12,6 @@ import socket
 import ssl
 from collections.abc import Callable
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from http.client import HTTPException, IncompleteRead
 from typing import Any
 
@@ -23,6 +22,7 @@ from googleapiclient.errors import BatchError, HttpError
 from connectors.clock import utcnow
 from connectors.errors import ConnectorError, CursorExpired, Gone, OperatorFault, Reconnect, Refused, TryLater
 from connectors.google.token_faults import refresh_fault
+from connectors.retry_after import seconds
 
 _RETRY_AT = re.compile(r"Retry after (\d{4}-\d\d-\d\dT[\d:.]+Z)")
 _NOT_ENABLED = re.compile(
@@ -205,12 +205,7 @@ def _reason(body: dict[str, Any]) -> str:
 
 def _retry_after(headers: dict[str, str], now: datetime) -> float:
     value = next((v for k, v in headers.items() if k.lower() == "retry-after"), "")
-    if value.strip().isdigit():
-        return min(float(value), LONGEST_WAIT)
-    try:
-        return min(max(0.0, (parsedate_to_datetime(value) - now).total_seconds()), LONGEST_WAIT)
-    except (ValueError, TypeError, IndexError):
-        return 0.0
+    return min(seconds(value, now) or 0.0, LONGEST_WAIT)
 
 
 def _retry_at(text: str, now: datetime) -> float:

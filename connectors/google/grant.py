@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 
 import httpx
 
+from connectors.allowed import allowed
 from connectors.base import GrantState, Identity, SourceKind
 from connectors.errors import OperatorFault, Reconnect, TryLater
 from connectors.google.config import CALENDAR_SCOPES, MAIL_SCOPES, METADATA_SCOPE, SCOPES, GoogleConfig
@@ -109,22 +110,12 @@ def capabilities(scopes: tuple[str, ...], *, team: bool = False) -> tuple[frozen
         return frozenset(("mail", "calendar")), ()
     if METADATA_SCOPE in scopes:
         raise Reconnect("metadata_scope", HEADERS_ONLY)
-    found: set[SourceKind] = set()
-    missing: list[str] = []
     remedy = "The Workspace administrator can allow it." if team else "Reconnect and tick it to add them."
-    if MAIL_SCOPES.intersection(scopes):
-        found.add("mail")
-    else:
-        missing.append(f"Reading mail was not allowed: e-mails will not be logged. {remedy}")
-    if CALENDAR_SCOPES.intersection(scopes):
-        found.add("calendar")
-    else:
-        missing.append(f"Reading the calendar was not allowed: meetings will not be logged. {remedy}")
-    if not found:
-        raise Reconnect(
-            "nothing_granted", "Neither mail nor calendar was allowed, so there is nothing to do. Please start again."
-        )
-    return frozenset(found), tuple(missing)
+    return allowed(
+        mail=bool(MAIL_SCOPES.intersection(scopes)),
+        calendar=bool(CALENDAR_SCOPES.intersection(scopes)),
+        remedy=remedy,
+    )
 
 
 def id_claims(answer: Mapping[str, Any], config: GoogleConfig, *, nonce: str = "") -> dict[str, Any]:

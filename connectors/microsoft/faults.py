@@ -11,13 +11,13 @@ import random
 import ssl
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
 
 from connectors.clock import utcnow
 from connectors.errors import ConnectorError, CursorExpired, Gone, OperatorFault, Refused, TryLater
+from connectors.retry_after import seconds
 
 HOUR, DAY = 3_600.0, 86_400.0
 UNTOLD = 10.0
@@ -180,12 +180,5 @@ def codes_of(content: bytes | str | Mapping[str, Any]) -> list[str]:
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float:
     """Seconds of a Retry-After, given as such or as a date; 0.0 when there is none. At most a day."""
-    value = str(next((v for k, v in headers.items() if k.lower() == "retry-after"), "")).strip()
-    try:
-        return min(max(0.0, float(value)), DAY)
-    except ValueError:
-        pass
-    try:
-        return min(max(0.0, (parsedate_to_datetime(value) - now).total_seconds()), DAY)
-    except (ValueError, TypeError, IndexError):
-        return 0.0
+    value = str(next((v for k, v in headers.items() if k.lower() == "retry-after"), ""))
+    return min(seconds(value, now, fractions=True) or 0.0, DAY)

@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 import msal
 
+from connectors.allowed import allowed
 from connectors.base import GrantState, Identity, SourceKind
 from connectors.errors import ConnectorError, Gone, OperatorFault, Reconnect, Refused
 from connectors.microsoft.config import (
@@ -143,22 +144,12 @@ def capabilities(scopes: tuple[str, ...], *, team: bool = False) -> tuple[frozen
     a grant that is of no use."""
     if not scopes:
         return frozenset(("mail", "calendar")), ()
-    found: set[SourceKind] = set()
-    missing: list[str] = []
     remedy = "The organisation's administrator can allow it." if team else "Reconnect and allow it to add them."
-    if MAIL_SCOPES.intersection(scopes):
-        found.add("mail")
-    else:
-        missing.append(f"Reading mail was not allowed: e-mails will not be logged. {remedy}")
-    if CALENDAR_SCOPES.intersection(scopes):
-        found.add("calendar")
-    else:
-        missing.append(f"Reading the calendar was not allowed: meetings will not be logged. {remedy}")
-    if not found:
-        raise Reconnect(
-            "nothing_granted", "Neither mail nor calendar was allowed, so there is nothing to do. Please start again."
-        )
-    return frozenset(found), tuple(missing)
+    return allowed(
+        mail=bool(MAIL_SCOPES.intersection(scopes)),
+        calendar=bool(CALENDAR_SCOPES.intersection(scopes)),
+        remedy=remedy,
+    )
 
 
 def checked_claims(answer: Mapping[str, Any], config: MicrosoftConfig) -> dict[str, Any]:

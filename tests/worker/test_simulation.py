@@ -24,7 +24,7 @@ from models.user import User
 from tests.models import cast
 from tests.support import BUYER, COLLEAGUE, NOW, OUTSIDER, REP
 from tests.worker.scene import Desk, at_rest, note, on_deals
-from worker import simulate
+from worker import simulate, turns
 from worker.scheduler import Scheduler
 from worker.simulate import run_simulation
 
@@ -247,7 +247,7 @@ def test_a_fault_of_ours_is_told_and_at_last_given_up(ground: Ground, monkeypatc
     monkeypatch.setattr(simulate, "compute_page", broken)
     with ground.db.write() as session:
         key = propose(session, settings={"grace_days": 0}, user_id=1, now=NOW).id or 0
-    for turn in range(simulate.MOST_FAILURES):
+    for turn in range(turns.MOST_FAILURES):
         later = NOW + timedelta(hours=turn)
         with ground.db.write() as session:
             won = claim_due_simulations(session, now=later, seconds=60, limit=5)

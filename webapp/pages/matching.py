@@ -10,18 +10,18 @@ from sqlmodel import Session, col, select
 
 from models.errors import Conflict, Invalid, NotFound
 from models.interaction import Block
-from models.setting import DEFAULTS, MATCHING, checked_setting, set_team_setting, team_settings
+from models.setting import MATCHING, checked_setting, set_team_setting, team_settings
 from models.simulating import propose, start_applying
 from models.simulation import KINDS, SimulatedMove, Simulation, cancel, simulation_for
 from models.user import User
 from webapp import present
 from webapp.deps import Deps, Given, Me, Viewer
-from webapp.pages.forms import Fields, Sent
+from webapp.pages.forms import Sent
+from webapp.pages.setting_fields import sent_setting, typed_setting
 from webapp.pages.show import go, live, page
 from webapp.security import policy
 
 router = APIRouter()
-DAYS = ("grace_days", "reach_back_days")
 WAYS = ("", "ask", "newest", "all")
 SHOWN = 50
 
@@ -40,7 +40,7 @@ def save(request: Request, given: Given, me: Me, form: Sent) -> Response:
     try:
         with given.db.write() as session:
             for name in MATCHING:
-                set_team_setting(session, name, checked_setting(name, _value(form, name)))
+                set_team_setting(session, name, checked_setting(name, sent_setting(form, name)))
     except Invalid as error:
         return _page(request, given, me, typed=form.as_typed(), fault=str(error), field=error.field)
     return go("/settings/matching", "Saved. It holds for what comes in from now on.")
@@ -68,7 +68,7 @@ def look(request: Request, given: Given, me: Me, form: Sent) -> Response:
     """See what would move, without changing anything."""
     try:
         with given.db.write() as session:
-            settings = {name: _value(form, name) for name in MATCHING}
+            settings = {name: sent_setting(form, name) for name in MATCHING}
             block = (
                 [{"kind": form.text("block_kind"), "value": form.text("block", 320)}] if form.text("block", 320) else []
             )
@@ -141,7 +141,7 @@ def _page(
         "matching.html",
         status=422 if fault else 200,
         team=team,
-        typed=typed or {name: _as_typed(team[name]) for name in MATCHING},
+        typed=typed or {name: typed_setting(team[name]) for name in MATCHING},
         mine=user.several_deals if user else "",
         blocks=blocks,
         block_names=[(block.id, block.value) for block in blocks],
@@ -179,16 +179,3 @@ def _read(session: Session, row: Simulation, me: Viewer, number: int, kind: str)
 def _version(context: dict[str, Any]) -> str:
     one = context["one"]
     return f"{one['state']}-{one['seen']}-{one['total']}-{len(context['moves'])}-{one['error'] or ''}"[:120]
-
-
-def _value(form: Fields, name: str) -> Any:
-    if isinstance(DEFAULTS[name], list):
-        return form.lines(name)
-    if name in DAYS:
-        number = form.number(name)
-        return 0 if number is None else number
-    return form.text(name)
-
-
-def _as_typed(value: Any) -> str:
-    return "\n".join(value) if isinstance(value, list) else str(value)

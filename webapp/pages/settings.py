@@ -15,11 +15,11 @@ from models.setting import DEFAULTS, MATCHING, checked_setting, set_team_setting
 from models.user import ROLES, ApiKey, User, create_key, revoke_key
 from webapp.deps import Deps, Given, Me, Viewer
 from webapp.pages.forms import Fields, Sent
+from webapp.pages.setting_fields import sent_setting, typed_setting
 from webapp.pages.show import done, go, page
 from webapp.security import policy
 
 router = APIRouter()
-DAYS = ("grace_days", "reach_back_days")
 
 
 @router.get("/settings")
@@ -36,7 +36,7 @@ def change_team(request: Request, given: Given, me: Me, form: Sent) -> Response:
     try:
         with given.db.write() as session:
             for name in _named(form):
-                set_team_setting(session, name, checked_setting(name, _value(form, name)))
+                set_team_setting(session, name, checked_setting(name, sent_setting(form, name)))
     except Invalid as error:
         field = "" if error.field in MATCHING else error.field
         return settings_page(request, given, me, typed=form.as_typed(), fault=str(error), field=field)
@@ -117,7 +117,7 @@ def settings_page(
     """The page, with what was typed and what is wrong with it."""
     with given.db.read() as session:
         context = _read(session, me)
-    typed = typed or {name: _as_typed(value) for name, value in context["team"].items()}
+    typed = typed or {name: typed_setting(value) for name, value in context["team"].items()}
     return page(
         request,
         "settings.html",
@@ -159,22 +159,3 @@ def _read(session: Session, me: Viewer) -> dict[str, Any]:
 def _named(form: Fields) -> list[str]:
     sent = form.as_typed()
     return [name for name, default in DEFAULTS.items() if name in sent or isinstance(default, bool)]
-
-
-def _value(form: Fields, name: str) -> Any:
-    if isinstance(DEFAULTS[name], list):
-        return form.lines(name)
-    if name in DAYS:
-        number = form.number(name)
-        return 0 if number is None else number
-    if isinstance(DEFAULTS[name], bool):
-        return form.ticked(name)
-    return form.text(name)
-
-
-def _as_typed(value: Any) -> str:
-    if isinstance(value, list):
-        return "\n".join(value)
-    if isinstance(value, bool):
-        return "on" if value else ""
-    return str(value)
