@@ -180,6 +180,7 @@ def unwatched(session: Session, provider: str, kind: str, *, limit: int = 50) ->
             col(Source.synced_at).is_not(None),
             col(Source.id).not_in(belled),
         )
+        .order_by(col(Source.id))
         .limit(limit)
     )
     return [source_id for source_id in found.all() if source_id is not None]
@@ -204,6 +205,7 @@ def unwanted(session: Session, wanted: Wanted) -> list[int]:
                 and_(col(Channel.opened_at).is_not(None), col(Channel.id).not_in(newest)),
             ),
         )
+        .order_by(col(Channel.id))
     )
     return [channel_id for channel_id in found.all() if channel_id is not None]
 
@@ -222,6 +224,7 @@ def moved(session: Session, provider: str, kind: str, address: str, now: datetim
             col(Channel.renew_at) > now,
             Channel.failures == 0,
         )
+        .order_by(col(Channel.id))
     )
     return [channel_id for channel_id in found.all() if channel_id is not None]
 
