@@ -9,7 +9,7 @@ from typing import Any
 
 from bench.figures import say
 
-PARTS = ("first_sync", "first_sync_outlook", "cpu", "memory", "idle", "audit", "refresh", "import")
+PARTS = ("first_sync", "first_sync_outlook", "cpu", "memory", "idle", "audit", "refresh", "import", "matching")
 
 
 def main(asked: list[str]) -> int:

@@ -158,11 +158,16 @@ def table(model: type[SQLModel]) -> Any:
 
 
 def insert_ids(session: Session, model: type[SQLModel], rows: Sequence[Mapping[str, Any]]) -> list[int]:
-    """Insert many rows in few statements; their ids in the same order."""
+    """Insert many rows in few statements; their ids in the same order. SQLite numbers the rows of a statement upwards, in the
+    order in which they stand (sqlite.org/autoinc.html), but may hand the numbers back in any; asked to sort them itself,
+    SQLAlchemy would send it row by row."""
     if not rows:
         return []
-    statement = insert(table(model)).returning(table(model).c.id, sort_by_parameter_order=True)
-    return list(session.connection().execute(statement, list(rows)).scalars())
+    key, connection = table(model).c.id, session.connection()
+    counts_up = connection.dialect.name == "sqlite"
+    statement = insert(table(model)).returning(key, sort_by_parameter_order=not counts_up)
+    ids = connection.execute(statement, list(rows)).scalars()
+    return sorted(ids) if counts_up else list(ids)
 
 
 def insert_many(session: Session, model: type[SQLModel], rows: Iterable[Mapping[str, Any]]) -> None:

