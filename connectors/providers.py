@@ -12,7 +12,7 @@ from connectors.clock import REAL, Clock
 from connectors.errors import Refused
 from connectors.google import GoogleConfig
 from connectors.lanes import Lanes, LocalLanes
-from connectors.microsoft.config import MicrosoftConfig
+from connectors.microsoft.config import OWN_HANDS, MicrosoftConfig
 from connectors.throttle import Throttle
 from connectors.window import Window
 
@@ -31,10 +31,13 @@ class Granted:
 
 
 class AnyProvider(Protocol):
-    """One kind of account. ``ready`` is False, with ``why_not``, until its client is configured."""
+    """One kind of account. ``ready`` is False, with ``why_not``, until its client is configured; ``client``: how one is made, in
+    words. ``own_hands``: where a person ends a consent that no program can end; empty where ``revoke`` does it."""
 
     name: str
     label: str
+    client: str
+    own_hands: str
 
     @property
     def ready(self) -> bool: ...
@@ -68,6 +71,8 @@ class Google:
     config: GoogleConfig
     name: str = "google"
     label: str = "Google"
+    client: str = "In the Google Cloud console, under Credentials, make an OAuth client of the kind “Web application”"
+    own_hands: str = ""
     clock: Clock = REAL
     windows: Callable[[str], Window] | None = None
     """Where units are counted by name, when several processes share a quota; None: in this process alone."""
@@ -156,6 +161,8 @@ class Microsoft:
     config: MicrosoftConfig
     name: str = "microsoft"
     label: str = "Microsoft"
+    client: str = "In Microsoft Entra, register an app with the platform “Web” and give it a client secret"
+    own_hands: str = OWN_HANDS
     clock: Clock = REAL
     windows: Callable[[str], Window] | None = None
     lanes: Callable[[str, int], Lanes] | None = None

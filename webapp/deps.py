@@ -19,6 +19,8 @@ class Provider(Protocol):
 
     name: str
     label: str
+    client: str
+    own_hands: str
 
     @property
     def ready(self) -> bool: ...

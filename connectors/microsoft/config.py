@@ -19,6 +19,11 @@ WHOLE_TENANT = ("https://graph.microsoft.com/.default",)
 """What an app asks for in its own name: whatever its administrator allowed."""
 OWN_MAILBOX = "me"
 """The external id of the account's own mailbox; another's is its address (shared mailboxes)."""
+OWN_HANDS = (
+    "Microsoft lets only you end a consent: remove Dealtrail at myapplications.microsoft.com. Your organisation's administrator "
+    "can end it too, in Entra under Enterprise applications."
+)
+"""Where a consent ends: Entra offers no program a way."""
 SHARED_TENANTS = ("organizations", "common", "consumers")
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 

@@ -24,6 +24,7 @@ from connectors.microsoft.config import (
     CALENDAR_SCOPES,
     LOGIN_ROOT,
     MAIL_SCOPES,
+    OWN_HANDS,
     READING,
     SHARED,
     SHARED_TENANTS,
@@ -132,11 +133,7 @@ def with_shared(config: MicrosoftConfig, state: GrantState, addresses: Sequence[
 
 def cannot_revoke() -> Refused:
     """Entra lets an app end nobody's consent."""
-    return Refused(
-        "own_hands",
-        "Microsoft lets only you end a consent: remove Dealtrail at myapplications.microsoft.com.",
-        scope="account",
-    )
+    return Refused("own_hands", OWN_HANDS, scope="account")
 
 
 def capabilities(scopes: tuple[str, ...], *, team: bool = False) -> tuple[frozenset[SourceKind], tuple[str, ...]]:

@@ -124,7 +124,7 @@ def test_reconnecting_with_another_mailbox_is_refused(house: building.House, wor
 
 def test_a_provider_that_is_not_set_up_says_what_to_do(make_house) -> None:
     house = make_house(google_client_id="", google_client_secret="")
-    member(house, REP)
+    member(house, REP, "admin")
     with serving(house) as base, closing(signed_in(base, REP)) as client:
         text = client.get("/accounts").text
         assert "DEALTRAIL_GOOGLE_CLIENT_ID" in text and "/connect/google/callback" in text

@@ -9,6 +9,7 @@ from sqlmodel import Session, col, select
 
 from models.account import Account, Source, disconnect_account, open_audits, request_audit, request_sync
 from models.audit import receipt
+from models.bell_faults import retry_bells
 from models.errors import Forbidden, NotFound
 from models.levels import set_account_level
 from webapp import present, timeline
@@ -74,6 +75,7 @@ def sync(deps: Given, me: Me, account_id: Id) -> dict[str, Any]:
     with deps.db.write() as session:
         row = _connected(session, account_id, me)
         request_sync(session, account_id, now=deps.clock())
+        retry_bells(session, account_id, now=deps.clock())
         session.flush()
         return _shape(deps, session, row)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from hashlib import sha256
 from typing import Any
 
@@ -20,6 +21,7 @@ from models.account import (
     request_sync,
 )
 from models.audit import receipt
+from models.bell_faults import bell_faults, queue_faults, retry_bells
 from models.errors import Forbidden
 from models.ledger import LedgerEntry
 from models.levels import look_at_account, set_account_level
@@ -42,6 +44,7 @@ def accounts(request: Request, given: Given, me: Me) -> Response:
     with given.db.read() as session:
         found = read_accounts(session, me, given)
         version = _version(found)
+        unheard = queue_faults(session, now=given.clock()) if me.is_admin else []
     return page(
         request,
         "accounts.html",
@@ -49,6 +52,7 @@ def accounts(request: Request, given: Given, me: Me) -> Response:
         version=version,
         providers=list(given.consents.values()),
         levels=VISIBILITIES,
+        unheard=unheard,
         active="accounts",
     )
 
@@ -65,10 +69,11 @@ def news(request: Request, given: Given, me: Me) -> Response:
 @router.post("/accounts/{account_id}/sync")
 @policy("rep")
 def sync(request: Request, given: Given, me: Me, account_id: int) -> Response:
-    """Look at every source of it now."""
+    """Look at every source of it now, and try again what keeps it from being announced."""
     with given.db.write() as session:
         row = timeline.account_for(session, account_id, me)
         request_sync(session, account_id, now=given.clock())
+        retry_bells(session, account_id, now=given.clock())
     return done(request, f"{row.email} is being looked at now.", to="/accounts")
 
 
@@ -158,7 +163,9 @@ def _account(session: Session, row: Account, me: Viewer, given: Deps) -> dict[st
         "ledger": present.ledger(session, row),
         "step": step,
         "provider_label": provider.label if provider else row.provider,
+        "own_hands": provider.own_hands if provider else "",
         "can_connect": bool(provider and provider.ready),
+        "bells": [asdict(fault) for fault in bell_faults(session, row)],
         "progress": _progress(session, row) if shown["walks"] else None,
         "audit": _audit(session, row),
     }
