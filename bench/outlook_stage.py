@@ -63,6 +63,12 @@ class OutlookStage(Stage):
         entra = self.microsoft.entra
         return {"a refresh token": list(entra.by_refresh), "an access token": list(entra.by_access)}
 
+    def be_poor(self, units: int) -> None:
+        """So few requests a minute, in the house's settings."""
+        self.work.close()
+        self.house = self._house(requests_per_minute=units, budget_share=1.0)
+        self.work = self.new_work()
+
     def too_much(self) -> list[str]:
         """Where the house was greedier than a mailbox bears, or hastier than it was told."""
         found, at_once = [], self.world.stats.peak_concurrency[in_flight_name(REP)]

@@ -66,7 +66,8 @@ class OutlookMailbox(OutlookLists):
         no good any more."""
         at, ends = Position.load(cursor), self._graph.clock.monotonic() + TIME
         self._remember(at.folders)
-        suspect = self._look_at_tree(at) if at.cycle_over else False
+        resumed = not at.cycle_over
+        suspect = False if resumed else self._look_at_tree(at)
         found: dict[str, Item] = {}
         backlog = moved = False
         for _ in range(LOOKS):
@@ -86,7 +87,7 @@ class OutlookMailbox(OutlookLists):
                 found.pop(item.item_id, None)
                 found[item.item_id] = item
         self._remember(at.folders)
-        if not (found or moved or suspect or not at.cycle_over or at.is_old(self._now())):
+        if not (found or moved or suspect or resumed or not at.cycle_over or at.is_old(self._now())):
             return Page((), cursor, more=False)
         at.at = self._now().isoformat()
         return Page(tuple(found.values()), at.dump(), more=not at.cycle_over, backlog=backlog, suspect=suspect)
