@@ -58,7 +58,7 @@ class Script:
     sign_in: str = ""
 
 
-GOOGLE = Script(Stage, plot.before, plot.LEGS, HOW, plot.touch_all_meetings)
+GOOGLE = Script(Stage, plot.before, plot.LEGS, HOW, plot.touch_all_meetings, "oauth.token")
 
 
 @dataclass
@@ -127,7 +127,7 @@ class Company:
         outcome, log = Outcome(case, clean=clean), io.StringIO()
         begin_at = "connected" if case.leg == "first" else "read"
         with (
-            _heard(log),
+            heard(log),
             self.theatre.stage(begin=self.script.before, at=begin_at) as made,
             _only_to(made) as strangers,
         ):
@@ -281,7 +281,7 @@ def _too_soon(record: list[Seen], case: Case) -> Iterator[str]:
 
 
 @contextmanager
-def _heard(into: io.StringIO) -> Iterator[None]:
+def heard(into: io.StringIO) -> Iterator[None]:
     """Everything that the product and its libraries log goes into a buffer."""
     before, handler = structlog.get_config(), logging.StreamHandler(into)
     handler.setLevel(logging.WARNING)
