@@ -119,6 +119,34 @@ def test_a_second_factor_is_asked_for_in_the_next_sign_in(
     assert "claims" not in outlook_house.keyring.open_json(account.sealed_grant)["extra"]
 
 
+def test_where_an_administrator_has_to_consent_nothing_is_connected_and_the_page_says_where(
+    outlook_house: building.House,
+    world: sandbox.World,
+    server: sandbox.Server,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """F45 at the authorize page: AADSTS90094 comes back in place of a code."""
+    world.outlook(REP)
+    member(outlook_house, REP)
+    world.faults.add("F45", variant="admin")
+    with serving(outlook_house) as base, closing(signed_in(base, REP)) as client:
+        asked = client.post("/connect/microsoft", follow_redirects=False)
+        back = urlsplit(at_microsoft(server, asked.headers["location"], REP))
+        assert parse_qs(back.query)["error"] == ["access_denied"]
+        said = client.get(f"{back.path}?{back.query}").text
+        assert "adminconsent?client_id=test-client" in said and "administrator" in said
+        assert client.get(f"{back.path}?{back.query}").status_code == 403, "an answer counts once"
+    assert accounts(outlook_house) == []
+    asked_for = {seen.operation for seen in world.stats.record}
+    assert "entra.token" not in asked_for and not any(one.startswith("graph.") for one in asked_for)
+    assert parse_qs(back.query)["state"][0] not in "".join(capfd.readouterr())
+    world.faults.clear()
+    with serving(outlook_house) as base, closing(signed_in(base, REP)) as client:
+        asked = client.post("/connect/microsoft", follow_redirects=False)
+        back = urlsplit(at_microsoft(server, asked.headers["location"], REP))
+        assert f"{REP} is connected" in client.get(f"{back.path}?{back.query}").text
+
+
 def test_a_wrong_secret_pauses_all_and_tells_nobody_to_reconnect(
     outlook_house: building.House, world: sandbox.World
 ) -> None:

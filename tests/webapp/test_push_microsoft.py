@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,10 +18,12 @@ from sqlmodel import select
 
 import house as building
 import sandbox
+from bench.rehearsal import heard
 from models.account import Source
 from models.channel import Channel
 from models.doorbell import claim_due_channels
-from sandbox.microsoft.senders import NOTICES, SCRIPT
+from models.ledger import LedgerEntry
+from sandbox.microsoft.senders import FLOOD, NOTICES, SCRIPT
 from tests.support import BUYER, REP, connect_outlook, mail, outlook_settings, settle
 from tests.web import serving
 from tests.worker import scene
@@ -224,6 +228,54 @@ def test_five_hundred_notices_are_few_writes_and_no_call_to_microsoft(gate: Gate
     assert gate.rung() == {"mail", "calendar"}
     assert 1 <= len(writes) <= 32, "whoever looked before the first had written may write too; nobody after"
     assert len(world.stats.record) == asked
+
+
+@pytest.mark.parametrize("variant", NOTICES)
+def test_whatever_is_posted_mail_is_told_once_and_asked_for_seldom(
+    gate: Gate, world: sandbox.World, variant: str
+) -> None:
+    """The invariants of the provider contract, section 8.1, for F59."""
+    clean = ring_and_read(gate, "Before")
+    gate.quiet()
+    world.courier.record.clear()
+    log = io.StringIO()
+    with heard(log):
+        world.faults.add("F59", variant=variant, account=REP)
+        faulty = ring_and_read(gate, "After")
+        gate.tend()
+    posted = world.courier.record
+    assert {one.status for one in posted} == {202}
+    assert len(posted) > FLOOD if variant == "flood" else len(posted) >= 1
+    assert faulty <= 3 * clean, f"{faulty} requests where {clean} do"
+    with gate.house.db.read() as session:
+        assert sorted(scene.subjects(session)) == ["After", "Before"]
+        ids = session.exec(select(LedgerEntry.item_id).join(Source).where(Source.kind == "mail")).all()
+        assert sorted(ids) == sorted(world.outlook(REP).items)
+    entra, bells = world.microsoft.entra, world.microsoft.subscriptions.open.values()
+    hidden = [*entra.by_refresh, *entra.by_access, *(one.state for one in bells), "marzipan", SCRIPT]
+    assert [one for one in hidden if one in log.getvalue()] == []
+
+
+def ring_and_read(gate: Gate, subject: str) -> int:
+    """A mail comes and rings, and all that is due is read; how many requests that took."""
+    before = len(gate.world.stats.record)
+    gate.world.outlook(REP).deliver(mail(BUYER, REP, subject, "All the marzipan.", at=building.now()))
+    gate.world.courier.settle()
+    assert "mail" in gate.rung()
+    settle(gate.work, ahead=timedelta(seconds=8))
+    return len(gate.world.stats.record) - before
+
+
+def test_two_hundred_posts_a_second_are_answered_within_one(gate: Gate) -> None:
+    body = json.dumps({"value": [gate.notice(), gate.notice("calendar")]}).encode()
+
+    def timed(_: int) -> float:
+        began = time.monotonic()
+        assert gate.post(body=body) == 202
+        return time.monotonic() - began
+
+    with ThreadPoolExecutor(8) as pool:
+        assert max(pool.map(timed, range(200))) < 1.0
 
 
 def test_where_microsoft_is_not_set_up_the_door_is_shut(make_house: Make) -> None:
