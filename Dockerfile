@@ -5,7 +5,7 @@ RUN pip install --no-cache-dir "uv>=0.5"
 WORKDIR /app
 COPY pyproject.toml uv.lock README.md ./
 RUN uv sync --frozen --no-dev --no-install-project
-COPY main.py house.py demo.py enrol.py audit.py settings.py ./
+COPY main.py house.py wiring.py serving.py doctor.py people.py connecting.py sync.py terminal.py enrol.py audit.py transfer.py demo.py settings.py ./
 COPY connectors connectors
 COPY models models
 COPY worker worker

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from datetime import datetime
 from typing import Any
 
 from sqlmodel import Session, col, func, select
 
-from house import House, accounts, now, open_house, working
+from house import House, now, open_house
 from models.account import Account, Source, Walk, open_audits, request_audit
 from models.audit import receipt
 from models.health import account_health
 from models.ledger import LedgerEntry
-
-PAUSE = 0.2
+from serving import working
+from sync import ask, until_done
 
 
 def audit(email: str, *, progress: Any = None, house: House | None = None) -> dict[str, Any]:
@@ -22,32 +21,16 @@ def audit(email: str, *, progress: Any = None, house: House | None = None) -> di
     False when something is missing, could not be compared or could not be believed. Raises NotFound."""
     house = house or open_house()
     asked = now()
-    with house.db.write() as session:
-        ids = [account.id or 0 for account in accounts(session, email)]
-        for account_id in ids:
-            request_audit(session, account_id, now=asked)
+    ids = ask(house, email, request_audit, asked)
     with working(house):
-        _wait(house, ids, progress)
+        until_done(house, lambda session: _running(session, ids), progress)
     with house.db.read() as session:
         told = [_told(session, session.get_one(Account, account_id), asked) for account_id in ids]
     return {"ok": all(one["ok"] for one in told), "accounts": told}
 
 
-def _wait(house: House, ids: list[int], progress: Any) -> None:
-    last = ""
-    while True:
-        with house.db.read() as session:
-            running, shown = _running(session, ids)
-        if progress is not None and shown != last:
-            progress.print(shown, markup=False)
-            last = shown
-        if not running:
-            return
-        time.sleep(PAUSE)
-
-
-def _running(session: Session, ids: list[int]) -> tuple[bool, str]:
-    """Whether something still moves by itself, and how far it is. An account that waits for a person, or a source that
+def _running(session: Session, ids: list[int]) -> tuple[int, str]:
+    """How much still moves by itself, and how far it is. An account that waits for a person, or a source that
     failed three times running, does not."""
     sources = session.exec(
         select(Source)
@@ -64,7 +47,7 @@ def _running(session: Session, ids: list[int]) -> tuple[bool, str]:
     ).one()
     seen = sum(walk.seen for walk in walks)
     shown = f"{seen} items compared, {found} to be read" if walks or found else "compared"
-    return bool(session.exec(open_audits(moving)).first()) or found > 0, shown
+    return len(session.exec(open_audits(moving)).all()) + found, shown
 
 
 def _told(session: Session, account: Account, asked: datetime) -> dict[str, Any]:

@@ -22,7 +22,10 @@ from rich.console import Console
 from sqlmodel import Session, col, func, select
 
 import house as building
+import serving
 import settings as setting_page
+import sync as syncing
+from connecting import store_grant
 from connectors.items import Message
 from models.addresses import canonical
 from models.contact import add_company, add_contact, is_free_mail
@@ -85,7 +88,8 @@ def run(*, mail: Path | None, me: str, live_seconds: float, once: bool) -> None:
     started = time.monotonic()
     if mail and not canonical(me):
         raise Invalid(f"--me {me!r} is not an e-mail address.")
-    listener = None if once else building.listen(setting_page.load())
+    chosen = setting_page.load()
+    listener = None if once else serving.listen(chosen.host, chosen.port)
     with _sandbox(mail, me, live_seconds) as box:
         house = _open(box)
         out.print(box.described)
@@ -276,14 +280,14 @@ def _connect(house: building.House, box: Sandbox) -> None:
     for provider, account in box.everybody:
         granted = house.providers[provider].adopt(account["refresh_token"])
         with house.db.write() as session:
-            building.store_grant(session, house.keyring, granted, account["email"])
+            store_grant(session, house.keyring, granted, account["email"])
 
 
 # ---- what is shown
 
 
 def _first_sync(house: building.House, started: float) -> None:
-    report = building.sync("", wait=True, progress=out, house=house)
+    report = syncing.sync("", wait=True, progress=out, house=house)
     _tell_sum(house, started)
     if not report["ok"]:
         raise Invalid(
@@ -294,7 +298,7 @@ def _first_sync(house: building.House, started: float) -> None:
 def _serve(house: building.House, started: float, listener: socket.socket) -> None:
     ready = threading.Event()
     threading.Thread(target=_narrate, args=(house, ready, started), daemon=True).start()
-    building.serve(web=True, work=True, house=house, ready=ready, listener=listener)
+    serving.serve(web=True, work=True, house=house, ready=ready, listener=listener)
 
 
 def _narrate(house: building.House, ready: threading.Event, started: float) -> None:
@@ -321,7 +325,7 @@ def _progress(house: building.House) -> None:
         while True:
             with house.db.read() as session:
                 ids = [account_id or 0 for account_id in session.exec(select(Account.id)).all()]
-                left, shown = building._unfinished(session, ids, datetime.fromtimestamp(0, building.now().tzinfo))
+                left, shown = syncing.unfinished(session, ids, datetime.fromtimestamp(0, building.now().tzinfo))
             status.update(f"first sync: {shown}")
             if not left:
                 return

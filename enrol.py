@@ -14,10 +14,11 @@ from typing import Any
 
 from sqlmodel import Session
 
+from connecting import read_text, store_grant
 from connectors.base import GrantState, Identity, Person, Team
 from connectors.errors import ConnectorError, OperatorFault
 from connectors.providers import Granted, granted
-from house import House, now, open_house, store_grant
+from house import House, now, open_house
 from models.account import NAMELESS, Account, known_account
 from models.addresses import canonical, canonical_domain, domain_of
 from models.errors import Invalid, ModelError, NotFound
@@ -26,7 +27,6 @@ from models.user import User, find_user
 from settings import load
 
 AT_ONCE = 8
-MOST_BYTES = 4 * 1024 * 1024
 OWN_CONSENT = "connected by their own consent already"
 NO_ADDRESS = "this is no e-mail address"
 LEFT = "they disconnected it themselves; name the address to connect it again"
@@ -66,10 +66,7 @@ def enrol(
     is False when one of them was refused.
     Raises Invalid, NotFound, ConnectorError when there is nobody to connect at all."""
     house = house or open_house()
-    chosen = house.providers.get(provider)
-    if chosen is None:
-        raise Invalid(f"{provider!r} cannot be connected; known: {', '.join(house.providers)}.")
-    team = chosen.team(read_text(key, "a service account's key") if isinstance(key, Path) else key)
+    team = house.provider(provider).team(read_text(key, "a service account's key") if isinstance(key, Path) else key)
     people = _domain(team, domain, admin) if domain else list(_listed(addresses))
     if not people:
         raise NotFound(f"There is nobody in {domain}." if domain else "No address was named.")
@@ -94,18 +91,6 @@ def app_key(tenant: str, *, certificate: Path | None, secret: Path | None, clien
     if not pem and not shown:
         shown = chosen.secret("microsoft_client_secret")
     return keys.app_key(client_id or chosen.microsoft_client_id, tenant, pem=pem, secret=shown)
-
-
-def read_text(path: Path, what: str) -> str:
-    """A small text file. Raises Invalid."""
-    try:
-        if path.stat().st_size > MOST_BYTES:
-            raise Invalid(f"{path} is far too large; it should hold {what}.")
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise Invalid(f"Cannot read {path}: {error.strerror}.") from error
-    except UnicodeDecodeError:
-        raise Invalid(f"{path} holds no text; it should hold {what}.") from None
 
 
 def read_addresses(path: Path) -> list[str]:

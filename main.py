@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
-from rich.box import SIMPLE
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from settings import SettingsError
+from terminal import Json, audit_table, err, fail, out, print_json, team_table, tell_import
 
 app = typer.Typer(
     name="dealtrail",
@@ -26,34 +22,30 @@ user_app = typer.Typer(help="People who sign in.", no_args_is_help=True)
 key_app = typer.Typer(help="API keys and the sealing key.", no_args_is_help=True)
 app.add_typer(user_app, name="user")
 app.add_typer(key_app, name="key")
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
-
-Json = Annotated[bool, typer.Option("--json", help="Answer as JSON, for scripts.")]
 
 
 @app.command()
 def serve() -> None:
     """Everything in one process: pages, worker, scheduler. Sets the database up by itself on the embedded default."""
-    import house
+    import serving
 
-    house.serve(web=True, work=True)
+    serving.serve(web=True, work=True)
 
 
 @app.command()
 def web() -> None:
     """The pages and the API only."""
-    import house
+    import serving
 
-    house.serve(web=True, work=False)
+    serving.serve(web=True, work=False)
 
 
 @app.command()
 def work() -> None:
     """The worker and its scheduler only."""
-    import house
+    import serving
 
-    house.serve(web=False, work=True)
+    serving.serve(web=False, work=True)
 
 
 @app.command()
@@ -61,8 +53,7 @@ def migrate() -> None:
     """Bring the database up to this version."""
     import house
 
-    house = house.open_house(check=False)
-    house.migrate()
+    house.open_house(check=False).migrate()
     out.print("The database is up to date.")
 
 
@@ -84,9 +75,9 @@ def demo(
 @app.command()
 def doctor(as_json: Json = False) -> None:
     """What is set, what is reachable, what is owed; exit status 1 when something needs a hand."""
-    import house
+    import doctor as examining
 
-    report = house.examine()
+    report = examining.examine()
     if as_json:
         print_json(report)
     else:
@@ -153,9 +144,9 @@ def connect(
 
 
 def _connect_one(provider: str, email: str, token_file: Path, user: str, shared: list[str], *, as_json: bool) -> None:
-    import house
+    import connecting
 
-    account = house.connect(provider, email, token_file, user, shared=shared)
+    account = connecting.connect(provider, email, token_file, user, shared=shared)
     if as_json:
         print_json(account)
     else:
@@ -184,19 +175,8 @@ def _connect_team(
     if as_json:
         print_json(report)
     else:
-        out.print(_team_table(report))
+        out.print(team_table(report))
     raise typer.Exit(0 if report["ok"] else 1)
-
-
-def _team_table(report: dict[str, Any]) -> Table:
-    table = Table("Mailbox", "Result", "Why", box=SIMPLE)
-    for one in report["connected"]:
-        table.add_row(one["email"], "connected" if one["new"] else "connected before", Text(" ".join(one["missing"])))
-    for result in ("skipped", "refused"):
-        for one in report[result]:
-            table.add_row(Text(one["email"]), result, Text(one["reason"]))
-    table.caption = ", ".join(f"{len(report[result])} {result}" for result in ("connected", "skipped", "refused"))
-    return table
 
 
 @app.command()
@@ -206,9 +186,9 @@ def sync(
     as_json: Json = False,
 ) -> None:
     """Ask for a look at the mailboxes now."""
-    import house
+    import sync as syncing
 
-    report = house.sync(account, wait=wait, progress=None if as_json else out)
+    report = syncing.sync(account, wait=wait, progress=None if as_json else out)
     if as_json:
         print_json(report)
     else:
@@ -235,25 +215,8 @@ def audit(
         print_json(report)
     else:
         for one in report["accounts"]:
-            out.print(_audit_table(one))
+            out.print(audit_table(one))
     raise typer.Exit(0 if report["ok"] else 1)
-
-
-def _audit_table(one: dict[str, Any]) -> Table:
-    outcomes = ("logged", "held", "ignored", "internal", "unopened", "owed", "unreadable")
-    table = Table("", "all", *outcomes, "missing", box=SIMPLE, title=Text(one["account"]), padding=(0, 1, 0, 0))
-    for source in one["sources"]:
-        for month, counts in source["months"].items():
-            cells = [str(counts.get(name, 0)) for name in outcomes]
-            table.add_row(Text(month), str(sum(counts.values())), *cells, "")
-        figures = [str(source["sum"][name]) for name in ("in_mailbox", *outcomes)]
-        missing = "-" if source["missing"] is None else str(source["missing"])
-        table.add_row(Text(source["kind"], style="bold"), *figures, missing, end_section=True)
-    found = sum(source["holes_found"] or 0 for source in one["sources"])
-    notes = [source["not_believed"] for source in one["sources"] if source["not_believed"]]
-    told = [f"{found} that had slipped through were found and settled."] if found else []
-    table.caption = Text(" ".join([*told, *notes, one["sentence"]]))
-    return table
 
 
 @app.command("import")
@@ -298,17 +261,8 @@ def import_(
     if as_json:
         print_json(report)
     else:
-        _tell_import(report)
+        tell_import(report)
     raise typer.Exit(0 if report["ok"] else 1)
-
-
-def _tell_import(report: dict[str, Any]) -> None:
-    counts = ", ".join(f"{report[name]:,} {name}" for name in ("created", "updated", "unchanged", "refused"))
-    out.print(f"{'Tried, nothing kept' if report['dry_run'] else 'Done'}: {counts}.", markup=False)
-    if report["error"]:
-        err.print(report["error"], markup=False)
-    if report["faults_file"]:
-        out.print(f"Rows to look at, each with the reason: {report['faults_file']}", markup=False)
 
 
 @app.command()
@@ -342,9 +296,9 @@ def user_add(
     as_json: Json = False,
 ) -> None:
     """Invite somebody; prints the link with which they set their password."""
-    import house
+    import people
 
-    made = house.add_user(email, admin=admin, name=name)
+    made = people.add_user(email, admin=admin, name=name)
     if as_json:
         print_json(made)
     else:
@@ -356,9 +310,9 @@ def key_create(
     email: str, name: Annotated[str, typer.Option(help="What it is for.")] = "", as_json: Json = False
 ) -> None:
     """A new API key; printed once, never again."""
-    import house
+    import people
 
-    token = house.create_key(email, name)
+    token = people.create_key(email, name)
     if as_json:
         print_json({"email": email, "key": token})
     else:
@@ -368,20 +322,9 @@ def key_create(
 @key_app.command("reseal")
 def key_reseal() -> None:
     """After a rotation: seal every stored secret under the first key of SECRET_KEY, so that the old one can go."""
-    import house
+    import people
 
-    out.print(f"Sealed {house.reseal()} secrets under the first key.")
-
-
-def print_json(value: Any) -> None:
-    """One JSON value, nothing else, on standard output."""
-    print(json.dumps(value, indent=2, default=str))  # noqa: T201
-
-
-def fail(sentence: str) -> NoReturn:
-    """Say what is wrong and what to do, and end with status 1."""
-    err.print(sentence, markup=False)
-    raise typer.Exit(1)
+    out.print(f"Sealed {people.reseal()} secrets under the first key.")
 
 
 def run() -> None:

@@ -19,10 +19,10 @@ from google.oauth2.credentials import Credentials
 from google_auth_httplib2 import AuthorizedHttp
 from googleapiclient.discovery import build_from_document
 
-import house as building
 from bench.figures import figure, say
 from bench.ground import PEOPLE, REP, Pretend, linked, place, pretend_google, settle
 from connectors.google.client import _document
+from serving import calm_collector
 
 MESSAGES = 2_000
 ROUNDS = 3
@@ -38,7 +38,7 @@ def run(messages: int = MESSAGES) -> None:
         far.tell("fill", email=WARM, count=200, relevant_share=1.0, people=PEOPLE)
         _bare(far, WARM)
         _ours(far, WARM, 200)
-        building.calm_collector()  # as ``serve`` does
+        calm_collector()  # as ``serve`` does
         far.tell("fill", email=REP, count=messages, relevant_share=1.0, people=PEOPLE)
         rounds = [(_bare(far, REP), _bare(far, REP, tuned=True), _ours(far, REP, messages)) for _ in range(ROUNDS)]
     for name, spent in zip(("bare", "tuned", "ours"), zip(*rounds, strict=True), strict=True):

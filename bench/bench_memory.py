@@ -10,11 +10,11 @@ import sys
 
 from sqlmodel import func, select
 
-import house as building
 from bench.figures import figure, say
 from bench.ground import PEOPLE, Pretend, place, pretend_google, settle
 from models.account import request_audit
 from models.ledger import LedgerEntry
+from serving import calm_collector
 
 SMALL, LARGE, FULL = 10_000, 30_000, 200_000
 RELEVANT = 0.1
@@ -46,7 +46,7 @@ def _peak(far: Pretend, messages: int) -> float:
 
 
 def _child(api_root: str, oauth_root: str, token: str, messages: int) -> None:
-    building.calm_collector()  # as ``serve`` does
+    calm_collector()  # as ``serve`` does
     with place(api_root, oauth_root, token) as here:
         settle(here.work)
         with here.house.db.write() as session:

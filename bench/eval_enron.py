@@ -23,7 +23,9 @@ from sqlmodel import Session, select
 
 import house as building
 import sandbox
+import sync as syncing
 from bench.figures import figure, keep_cases, say
+from connecting import store_grant
 from models.contact import add_company, add_contact, is_free_mail
 from models.deal import Deal, add_deal
 from models.interaction import Interaction, Link
@@ -101,8 +103,8 @@ def _synced(
                 _enter(session, row)
         granted = house.providers["google"].adopt(world.refresh_token(owner))
         with house.db.write() as session:
-            building.store_grant(session, house.keyring, granted, owner)
-        building.sync("", wait=True, house=house)
+            store_grant(session, house.keyring, granted, owner)
+        syncing.sync("", wait=True, house=house)
         try:
             yield house
         finally:

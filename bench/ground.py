@@ -18,6 +18,7 @@ import httpx
 from sqlmodel import Session, func, select
 
 import house as building
+from connecting import store_grant
 from models.account import Account, claim_due_sources
 from models.contact import add_company, add_contact
 from models.deal import add_deal
@@ -108,7 +109,7 @@ def place(
         with house.db.write() as session:
             add_user(session, granted.email, role="admin", now=building.now())
             introduce(session, PEOPLE, since=building.now() - timedelta(days=400))
-            account = building.store_grant(session, house.keyring, granted, granted.email)
+            account = store_grant(session, house.keyring, granted, granted.email)
         try:
             yield Place(house, work, account)
         finally:

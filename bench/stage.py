@@ -27,6 +27,7 @@ from sqlmodel import Session, col, or_, select
 import house as building
 import sandbox
 from bench.sight import GmailSight, Sight
+from connecting import store_grant
 from connectors.clock import Clock
 from connectors.providers import Google, Microsoft
 from models.account import Account, Source, Walk, claim_source, due_sources, lease_owner
@@ -242,7 +243,7 @@ class Stage:
         """The mailbox's owner consents, or consents again."""
         granted = self.house.providers[self.provider].adopt(self.refresh_token())
         with self.house.db.write() as session:
-            account = building.store_grant(session, self.house.keyring, granted, REP)
+            account = store_grant(session, self.house.keyring, granted, REP)
             self.account_id = account.id or 0
         self.work.forget(self.account_id)
         self.time.advance(max(0.0, time.time() - self.time.now()) + 0.001)  # the sign-up reads the real clock

@@ -294,6 +294,14 @@ def known_account(session: Session, provider: str, subject: str, email: str) -> 
     return session.exec(by_address).first()
 
 
+def connected_accounts(session: Session, email: str = "") -> list[Account]:
+    """The accounts that are not disconnected, oldest first; with ``email`` the one of that address."""
+    statement = select(Account).where(col(Account.disconnected_at).is_(None)).order_by(col(Account.id))
+    if email:
+        statement = statement.where(Account.email == email.strip().lower())
+    return list(session.exec(statement).all())
+
+
 def set_own_addresses(session: Session, account_id: int, addresses: Iterable[str]) -> None:
     """What the provider says the person sends from; addresses added by hand stay."""
     wanted = {canonical(address) for address in addresses} - {""}

@@ -20,6 +20,9 @@ from sqlmodel import Session
 
 from models.setting import TeamSetting
 
+HASH_KEY = "hash_key"
+"""The name among the team's settings under which the key of the hashes lies, sealed."""
+
 
 class KeyringError(Exception):
     """A key is missing or wrong; the text says what to do."""
@@ -76,9 +79,9 @@ class Hasher:
 
 def hasher(session: Session, keyring: Keyring) -> Hasher:
     """The team's hasher; its key is made on first use (inside a write transaction)."""
-    row = session.get(TeamSetting, "hash_key")
+    row = session.get(TeamSetting, HASH_KEY)
     if row is None:
-        row = TeamSetting(name="hash_key", value=keyring.seal(secrets.token_bytes(32)).decode())
+        row = TeamSetting(name=HASH_KEY, value=keyring.seal(secrets.token_bytes(32)).decode())
         session.add(row)
         session.flush()
     return Hasher(keyring.open(row.value.encode()))

@@ -12,6 +12,7 @@ from typing import Any
 
 import house as building
 import sandbox
+from connecting import store_grant
 from models.account import Account, claim_due_sources
 from models.user import User, add_user, find_user
 from models.webhook import claim_due_deliveries
@@ -92,14 +93,14 @@ def connect(house: building.House, world: sandbox.World, email: str, *, user: st
     """Connect a mailbox of the sandbox without a browser; its user is made when needed."""
     granted = house.providers["google"].adopt(world.refresh_token(email))
     with house.db.write() as session:
-        return building.store_grant(session, house.keyring, granted, user or email)
+        return store_grant(session, house.keyring, granted, user or email)
 
 
 def connect_outlook(house: building.House, world: sandbox.World, email: str, *, user: str = "") -> Account:
     """The same for a mailbox at the pretend Microsoft."""
     granted = house.providers["microsoft"].adopt(world.microsoft_refresh_token(email))
     with house.db.write() as session:
-        return building.store_grant(session, house.keyring, granted, user or email)
+        return store_grant(session, house.keyring, granted, user or email)
 
 
 def person(house: building.House, email: str, role: str = "rep") -> User:

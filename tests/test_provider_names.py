@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 NAMED = re.compile(r"google|gmail|microsoft|outlook|(?<![a-z])graph", re.IGNORECASE)
 OUTSIDE = {"connectors", "sandbox", "bench", "tests", "docs"}
 """Packages that may name them: they reach them, play them, measure, test or describe them."""
-DOOR = {"settings.py", "main.py", "house.py", "enrol.py", "demo.py", "audit.py"}
+DOOR = {"settings.py", "main.py", "house.py", "wiring.py", "connecting.py", "enrol.py", "demo.py"}
 """Where a person chooses a provider, and where rooms are put together."""
 ALLOWED = {
     "models/addresses.py": "gmail.com is a domain in whose addresses dots do not count, and onmicrosoft.com one of many firms",

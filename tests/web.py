@@ -14,6 +14,7 @@ import uvicorn
 
 import house as building
 from models.user import User, add_user, create_key, find_user, set_password
+from serving import build_app, listen
 
 PASSWORD = "a long enough password"
 
@@ -21,8 +22,8 @@ PASSWORD = "a long enough password"
 @contextmanager
 def serving(house: building.House, *, setup_token: str = "") -> Iterator[str]:
     """The application on a free port of this machine; its address."""
-    listener = building._listen("127.0.0.1", 0)
-    app = building.build_app(house, setup_token=setup_token)
+    listener = listen("127.0.0.1", 0)
+    app = build_app(house, setup_token=setup_token)
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])), daemon=True)
     thread.start()

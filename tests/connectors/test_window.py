@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import redis
 
-import house as building
+import settings
+import wiring
 from connectors.errors import TryLater
 from connectors.throttle import Throttle
 from connectors.window import SharedWindow, shared_windows
@@ -98,7 +99,7 @@ def test_a_house_on_redis_counts_there(redis_url: str, tmp_path: Path) -> None:
     chosen = support.settings(
         tmp_path, broker_url=redis_url, database_url="postgresql://nobody@127.0.0.1/none", gmail_units_per_minute=600
     )
-    one, other = (building._providers(building.setting_page.load(**chosen))["google"].budget(77) for _ in range(2))
+    one, other = (wiring.providers(settings.load(**chosen))["google"].budget(77) for _ in range(2))
     one.spend(450)
     other.patience = 0  # type: ignore[attr-defined]
     with pytest.raises(TryLater):

@@ -17,6 +17,7 @@ import audit as auditing
 import house as building
 import main
 import sandbox
+import sync
 from models.account import Account, Source, Walk
 from models.audit import plan_audits
 from models.errors import NotFound
@@ -36,7 +37,7 @@ def settled(house: building.House, world: sandbox.World) -> sandbox.World:
     for raw in letters():
         world.mailbox(REP).deliver(raw)
     support.connect(house, world, REP)
-    building.sync("", wait=True, house=house)
+    sync.sync("", wait=True, house=house)
     return world
 
 
@@ -70,13 +71,13 @@ def either(
         for raw in letters():
             world.mailbox(REP).deliver(raw)
         support.connect(house, world, REP)
-        building.sync("", wait=True, house=house)
+        sync.sync("", wait=True, house=house)
         return Settled(house, gmail_ids(world))
     box = world.outlook(REP)
     for number, raw in enumerate(letters()):
         box.deliver(raw, ("inbox", "archive", "Customers/North")[number % 3])
     support.connect_outlook(house, world, REP)
-    building.sync("", wait=True, house=house)
+    sync.sync("", wait=True, house=house)
     return Settled(house, sorted(box.items))
 
 

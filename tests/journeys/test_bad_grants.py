@@ -19,7 +19,7 @@ from sqlmodel import col, select
 import house as building
 import sandbox
 from enrol import enrol
-from models.account import Account, Source
+from models.account import Account, Source, request_sync
 from models.event import Event
 from tests import support
 from tests.journeys.door import Door, door
@@ -292,7 +292,7 @@ def test_an_operators_fault_pauses_the_key_and_tells_nobody_to_reconnect(stage: 
     assert len(stage.world.stats.record) == before
     stage.world.clock.advance(-7_200)
     with stage.house.db.write() as session:
-        building.request_sync(session, found[REP].id or 0, now=building.now())
+        request_sync(session, found[REP].id or 0, now=building.now())
     stage.work()
     assert {row.refused for row in stage.accounts().values()} == {""}, "one that works again wakes the others"
 
@@ -304,7 +304,7 @@ def test_a_domain_that_withdraws_its_delegation_pauses_that_domain(stage: Stage)
     stage.world.delegation.account().allow("acme.example")
     with stage.house.db.write() as session:
         for account in session.exec(select(Account)).all():
-            building.request_sync(session, account.id or 0, now=building.now())
+            request_sync(session, account.id or 0, now=building.now())
     stage.work()
     refused = {email: row.refused_code for email, row in stage.accounts().items()}
     assert refused == {REP: "delegation_missing", COLLEAGUE: "delegation_missing", "ona@other.example": ""}

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import house as building
+from serving import build_app
 from tests.webapp.planted import photograph, planted, put_back
 from tests.webapp.test_who_sees_what import _ask, routes
 
 
 def test_every_endpoint_answers_on_either_database(make_house: Callable[..., building.House], any_url: str) -> None:
     house = make_house(database_url=any_url)
-    app = building.build_app(house, setup_token="")
+    app = build_app(house, setup_token="")
     with planted(house, held=True) as team:
         before = photograph(house)
         for who in ("owner", "admin"):

@@ -14,6 +14,7 @@ from sqlmodel import select
 import house as building
 from models.contact import Company
 from models.idempotency import CLAIM, KEEP, IdempotentAnswer
+from serving import build_app
 from tests.webapp.planted import Team, planted
 from webapp.app import policies
 
@@ -238,7 +239,7 @@ def test_the_description_lists_every_endpoint_and_only_these(team: Team) -> None
     told = {(method.upper(), path) for path, ways in described["paths"].items() for method in ways}
     real = {
         (method, path)
-        for path, methods, _ in policies(building.build_app(team.house, setup_token=""))
+        for path, methods, _ in policies(build_app(team.house, setup_token=""))
         for method in methods - {"HEAD"}
         if path.startswith("/api/")
     }

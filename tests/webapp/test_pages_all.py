@@ -9,6 +9,7 @@ import httpx
 import house as building
 from models.account import Account
 from models.imports.run import keep_file
+from serving import build_app
 from tests.support import NOW
 from tests.webapp.office import Office, office
 from webapp.app import policies
@@ -19,7 +20,7 @@ NEEDS_MORE = {"/connect/{provider}/callback"}
 
 def pages(room: Office) -> list[str]:
     """Every page of a rep's, with the ids of the office."""
-    app = building.build_app(room.house)
+    app = build_app(room.house)
     found = sorted(
         path
         for path, methods, who in policies(app)

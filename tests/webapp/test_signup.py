@@ -16,6 +16,7 @@ from sqlmodel import select
 
 import house as building
 import sandbox
+from connecting import store_grant
 from enrol import enrol
 from models.account import Account
 from models.user import WebSession
@@ -211,7 +212,7 @@ def test_an_account_known_by_its_address_only_is_reconnected_by_consent(
     world.mailbox(REP)
     granted = house.providers["google"].adopt(world.refresh_token(REP, (GMAIL,)))
     with house.db.write() as session:
-        building.store_grant(session, house.keyring, granted, REP)
+        store_grant(session, house.keyring, granted, REP)
     known = account(house)
     with rep(house, world) as client:
         page = come_back(client, choose(begin(client, account_id=str(known.id))))

@@ -12,6 +12,7 @@ import pytest
 from fastapi import APIRouter, FastAPI
 
 import house as building
+from serving import build_app
 from tests.webapp.planted import (
     FILE,
     MARKS,
@@ -100,7 +101,7 @@ FORM = {
 @pytest.fixture
 def app(house: building.House) -> FastAPI:
     """The application of which the routes are read."""
-    return building.build_app(house, setup_token="")
+    return build_app(house, setup_token="")
 
 
 def routes(app: FastAPI) -> Iterator[tuple[str, str, str]]:
@@ -166,7 +167,7 @@ def test_a_route_without_a_policy_keeps_the_application_from_starting(
 
     monkeypatch.setattr(application.api, "router", router)
     with pytest.raises(RuntimeError, match="/api/v1/forgotten"):
-        building.build_app(house, setup_token="")
+        build_app(house, setup_token="")
 
 
 def test_a_new_route_must_be_filled_in_here(house: building.House) -> None:

@@ -15,8 +15,10 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
+import doctor
 import house as building
 import sandbox
+import serving
 from enrol import enrol
 from models.account import Account, Source, claim_due_sources, disconnect_account
 from models.channel import Channel
@@ -633,7 +635,7 @@ def test_new_mail_is_logged_by_a_ring_in_a_running_house(
             row = session.exec(select(Channel).where(Channel.kind == "mail")).first()
             return row is not None and row.last_message_at is not None
 
-    with building.working(house):
+    with serving.working(house):
         until(heard)
         world.mailbox(REP).deliver(mail(BUYER, REP, "At once", at=building.now()))
         until(lambda: subjects() == ["At once"])
@@ -645,11 +647,11 @@ def test_new_mail_is_logged_by_a_ring_in_a_running_house(
 def test_the_doctor_says_how_many_ring_and_what_is_wrong(rung: Rung, world: sandbox.World) -> None:
     rung.opened()
     with rung.work.db.read() as session:
-        assert building._doorbells(session) == [(True, "1 of 1 mailboxes and calendars tell of changes themselves")]
+        assert doctor.doorbells(session) == [(True, "1 of 1 mailboxes and calendars tell of changes themselves")]
     rung.after(days=1)
     world.pubsub.topic(TOPIC, granted=False)
     rung.tend()
     with rung.work.db.read() as session:
-        (_, counted), (ok, sentence) = building._doorbells(session)
+        (_, counted), (ok, sentence) = doctor.doorbells(session)
     assert counted.startswith("0 of 1")
     assert not ok and "Pub/Sub Publisher" in sentence

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import doctor
 import house as building
 import sandbox
 from models.account import Account, disconnect_account
@@ -245,7 +246,7 @@ def test_what_cannot_be_reached_leaves_polling_as_it_was(outlook: OutlookRung, d
     assert {row.error for row in (*outlook.channels(), *outlook.channels("calendar"))} == {"push_not_reached"}
     assert outlook.until_next() <= 75 and outlook.until_next("calendar") <= 375
     with outlook.work.db.read() as session:
-        assert any("push/microsoft" in sentence for ok, sentence in building._doorbells(session) if not ok)
+        assert any("push/microsoft" in sentence for ok, sentence in doctor.doorbells(session) if not ok)
     door.mute = False
     outlook.after(hours=8)
     outlook.tend()

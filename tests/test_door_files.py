@@ -1,0 +1,43 @@
+"""A file of the door is named wherever the files of the door are listed: what is built, shipped, checked and described."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]
+FILES = {path.name for path in ROOT.glob("*.py")}
+MODULES = {name.removesuffix(".py") for name in FILES}
+
+
+def forbidden() -> set[str]:
+    """What no room may import."""
+    contracts = PROJECT["importlinter"]["contracts"]
+    return set(next(one for one in contracts if one["name"].startswith("no room knows"))["forbidden_modules"])
+
+
+@pytest.mark.parametrize(
+    ("where", "named"),
+    [
+        ("the wheel", set(PROJECT["hatch"]["build"]["targets"]["wheel"]["force-include"])),
+        ("pyright", {name for name in PROJECT["pyright"]["include"] if name.endswith(".py")}),
+        ("the image", set(re.findall(r"\w+\.py(?= )", (ROOT / "Dockerfile").read_text("utf-8")))),
+    ],
+)
+def test_it_is_listed_by_its_name(where: str, named: set[str]) -> None:
+    assert named == FILES, where
+
+
+def test_no_room_may_import_it_and_its_imports_are_sorted_as_ours() -> None:
+    assert forbidden() >= MODULES
+    assert set(PROJECT["ruff"]["lint"]["isort"]["known-first-party"]) >= MODULES
+
+
+def test_the_page_on_architecture_says_what_it_is_for() -> None:
+    page = (ROOT / "docs/architecture.md").read_text("utf-8")
+    assert {name for name in FILES if f"`{name}`" not in page} == set()
