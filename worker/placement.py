@@ -209,7 +209,7 @@ def _open_then(deals: Sequence[DealRef], view: View, book: Book) -> list[DealRef
 def _among(deals: list[DealRef], customer: Customer, view: View, book: Book) -> Placement:
     ranked = sorted(
         (_score(deal, customer, view, book) for deal in deals),
-        key=lambda link: (-link.score, -book.deals[link.deal_id].created_at.timestamp()),
+        key=lambda link: (-link.score, -book.deals[link.deal_id].created_at.timestamp(), link.deal_id),
     )
     first, second = ranked[0], ranked[1]
     if first.score > second.score + 0.001:

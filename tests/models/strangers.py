@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from datetime import datetime
 
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from models.account import Account, Source
 from models.addresses import domain_of
@@ -34,7 +34,7 @@ def exchanged(
 ) -> Discovery | None:
     """So many mails each way between a rep and somebody; the row that is kept of it, if one is."""
     account = session.exec(select(Account).where(Account.email == own)).first() or mailbox(session, own)[0]
-    source = session.exec(select(Source).where(Source.account_id == account.id)).first()
+    source = session.exec(select(Source).where(Source.account_id == account.id).order_by(col(Source.id))).first()
     assert source is not None
     digest = hasher(session, keyring).digest(address)
     domain = hasher(session, keyring).digest("@" + domain_of(address))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from sqlmodel import select
+from sqlmodel import col, select
 
 import house as building
 from models.account import Source, Walk
@@ -132,7 +132,7 @@ def test_earlier_mail_is_asked_for_when_people_or_domains_are_new(team: Team) ->
     team.api("POST", "contacts", {"emails": ["new@fresh.example"]})
     team.api("POST", "companies", {"name": "Other", "domains": ["other.example"]})
     with team.house.db.read() as session:
-        assert [walk.state["terms"] for walk in session.exec(select(Walk))] == [
+        assert [walk.state["terms"] for walk in session.exec(select(Walk).order_by(col(Walk.id)))] == [
             ["new@fresh.example"],
             ["@other.example"],
         ]
