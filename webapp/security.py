@@ -84,7 +84,9 @@ def guard(request: Request) -> None:
             raise SignInNeeded
         if RANK[viewer.role if viewer.role in RANK else "rep"] < RANK[wanted]:
             raise Forbidden(
-                "This is for " + {"manager": "managers and administrators"}.get(wanted, f"an {wanted}") + "."
+                "This is for "
+                + {"manager": "managers and administrators"}.get(wanted, "administrators")
+                + "; ask one of yours."
             )
     if not is_api(request) and request.method not in SAFE:
         _same_origin(request, deps)

@@ -20,34 +20,40 @@ from webapp.security import policy
 
 router = APIRouter()
 COUNTED = {
-    "contacts": "the contact",
-    "addresses": "addresses of theirs",
-    "interactions_deleted": "mails and meetings with them alone, deleted",
-    "interactions_redacted": "mails and meetings with others on them: their place is taken by nobody, their words go",
-    "mentions": "mails of others in which they are named: the name is covered",
-    "copies": "copies in mailboxes, as we know them",
-    "links": "links to deals",
-    "held": "questions",
-    "signals": "signals",
-    "suggestions": "suggestions that quoted them",
-    "reasons": "reasons and quotes that named them",
-    "events": "events",
-    "attempts": "answers of receivers",
-    "ledger_entries": "ledger entries, now ignored",
-    "ledger_hashes": "hashes in the ledger",
-    "threads": "conversations of which nothing is left",
-    "thread_keys": "names of conversations",
-    "choices": "what was taught about them",
-    "offers": "offers as a new contact",
-    "merges": "merges that remembered them",
-    "blocks": "blocks of their address",
-    "searches": "searches for them",
-    "import_parts": "parts of spreadsheets",
-    "kept_answers": "kept answers of the API",
-    "other_rows": "other rows that named them",
-    "tombstones": "keyed hashes that keep them from coming back",
+    "contacts": ("the contact", "contacts"),
+    "addresses": ("address of theirs", "addresses of theirs"),
+    "interactions_deleted": ("mail or meeting with them alone, deleted", "mails and meetings with them alone, deleted"),
+    "interactions_redacted": (
+        "mail or meeting with others on it: their place is taken by nobody, their words go",
+        "mails and meetings with others on them: their place is taken by nobody, their words go",
+    ),
+    "mentions": (
+        "mail of others in which they are named: the name is covered",
+        "mails of others in which they are named: the name is covered",
+    ),
+    "copies": ("copy in a mailbox, as we know it", "copies in mailboxes, as we know them"),
+    "links": ("link to a deal", "links to deals"),
+    "held": ("question", "questions"),
+    "signals": ("signal", "signals"),
+    "suggestions": ("suggestion that quoted them", "suggestions that quoted them"),
+    "reasons": ("reason or quote that named them", "reasons and quotes that named them"),
+    "events": ("event", "events"),
+    "attempts": ("answer of a receiver", "answers of receivers"),
+    "ledger_entries": ("ledger entry, now ignored", "ledger entries, now ignored"),
+    "ledger_hashes": ("hash in the ledger", "hashes in the ledger"),
+    "threads": ("conversation of which nothing is left", "conversations of which nothing is left"),
+    "thread_keys": ("name of a conversation", "names of conversations"),
+    "choices": ("choice that taught something about them", "choices that taught something about them"),
+    "offers": ("offer as a new contact", "offers as a new contact"),
+    "merges": ("merge that remembered them", "merges that remembered them"),
+    "blocks": ("block of their address", "blocks of their address"),
+    "searches": ("search for them", "searches for them"),
+    "import_parts": ("part of a spreadsheet", "parts of spreadsheets"),
+    "kept_answers": ("kept answer of the API", "kept answers of the API"),
+    "other_rows": ("other row that named them", "other rows that named them"),
+    "tombstones": ("keyed hash that keeps them from coming back", "keyed hashes that keep them from coming back"),
 }
-"""What each figure of a receipt means, in the order in which they are shown."""
+"""What each figure of a receipt means, for one and for several, in the order in which they are shown."""
 
 
 @router.get("/contacts/{contact_id}/erasure")
@@ -124,7 +130,7 @@ def _shown(row: Erasure) -> dict[str, Any]:
 
 def _told(counts: dict[str, int]) -> list[tuple[str, int]]:
     order = [*COUNTED, *(name for name in counts if name not in COUNTED)]
-    return [(COUNTED.get(name, name), counts[name]) for name in order if counts.get(name)]
+    return [(COUNTED.get(name, (name, name))[counts[name] != 1], counts[name]) for name in order if counts.get(name)]
 
 
 def _contact(session: Session, contact_id: int) -> Contact:

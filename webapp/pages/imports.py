@@ -7,11 +7,11 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
-from sqlmodel import Session, col
+from sqlmodel import Session, col, select
 
 from models.errors import Invalid, NotFound
 from models.imports.columns import KINDS
-from models.imports.store import Import, remove_import
+from models.imports.store import Import, ImportFault, remove_import
 from models.setting import team_settings
 from webapp import exports, imports
 from webapp.deps import Deps, Given, Me, Viewer
@@ -22,6 +22,8 @@ from webapp.uploads import Upload
 
 router = APIRouter()
 SHOWN = 30
+FAULTS = 10
+"""Rows about which something was said that the page shows; the file has them all."""
 
 
 @router.get("/imports")
@@ -152,7 +154,14 @@ def _read(session: Session, row: Import) -> dict[str, Any]:
         "unknown_stages": [one for one in found["stages"] if one["stage_id"] is None],
         "unknown_owners": [one for one in found["owners"] if one["user_id"] is None],
         "ignored": [column["name"] for column in found["columns"] if not column["field"]],
+        "faults": _faults(session, row),
     }
+
+
+def _faults(session: Session, row: Import) -> list[ImportFault]:
+    """The first rows about which something was said, those that are not taken before the others."""
+    said = select(ImportFault).where(ImportFault.import_id == row.id)
+    return list(session.exec(said.order_by(col(ImportFault.taken), col(ImportFault.row)).limit(FAULTS)).all())
 
 
 def _version(found: Mapping[str, Any]) -> str:

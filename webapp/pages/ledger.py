@@ -26,7 +26,7 @@ PAGE = 100
 def entries(
     request: Request, given: Given, me: Me, account_id: int, outcome: str = "", reason: str = "", after: int = 0
 ) -> Response:
-    """Entries with one outcome (and reason), newest first; ``after``: the id of the last one shown."""
+    """Entries with one outcome (and reason), those settled last first; ``after``: the id of the last one shown."""
     if outcome and outcome not in OUTCOMES:
         raise NotFound(f"There is no outcome {outcome!r}.")
     with given.db.read() as session:
