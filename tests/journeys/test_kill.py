@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import random
 import subprocess
-import time
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
@@ -16,13 +14,11 @@ import house as building
 import sandbox
 from models.contact import add_company, add_contact
 from models.deal import add_deal
-from models.event import Event
 from models.interaction import Copy, Interaction, Link
 from models.ledger import LedgerEntry
-from models.setting import set_team_setting
-from models.webhook import Delivery, add_webhook, release_dead_deliveries
 from tests import support
 from tests.journeys.conftest import Receiver
+from tests.journeys.killing import announced_to, entered, kill_while_it_grows, webhooks_are_whole
 from tests.support import BUYER, COLLEAGUE, NOW, OUTSIDER, REP
 
 KILLS = 10
@@ -35,33 +31,14 @@ def test_ten_kills_during_the_first_sync_lose_and_double_nothing(
     receiver: Receiver,
     dealtrail: Callable[..., subprocess.Popen[str]],
 ) -> None:
-    chance = random.Random(20261124)
     world.knobs.latency = 0.08
     _fill(world)
     with house.db.write() as session:
         _book(session)
-        set_team_setting(session, "announce_backfill", True)
     support.connect(house, world, REP)
-    with house.db.write() as session:
-        add_webhook(
-            session,
-            house.keyring,
-            user_id=1,
-            target_url=receiver.url,
-            event="interaction.logged",
-            now=house.work().now(),
-        )
-
-    kills, seen = 0, 0
-    while kills < KILLS:
-        process = dealtrail("work")
-        grown = _wait_for_growth(house, process, seen)
-        time.sleep(chance.uniform(0.0, 0.12))
-        process.kill()
-        process.wait(10)
-        kills += 1
-        seen = grown
-    assert _entries(house) < MAILS, "the kills came too late to interrupt anything"
+    announced_to(house, receiver)
+    kill_while_it_grows(house, dealtrail, KILLS, seed=20261124)
+    assert entered(house) < MAILS, "the kills came too late to interrupt anything"
 
     last = dealtrail("sync", "--wait")
     assert last.wait(120) == 0, last.communicate()[0]
@@ -77,7 +54,7 @@ def test_ten_kills_during_the_first_sync_lose_and_double_nothing(
         logged = set(session.exec(select(Interaction.identity).where(Interaction.kind == "email")).all())
         assert logged == {f"m:{one}" for one in expected}
         assert session.exec(select(func.count()).select_from(Link)).one() == len(expected)
-    _webhooks_are_whole(house, receiver)
+    webhooks_are_whole(house, receiver, KILLS)
 
 
 def _fill(world: sandbox.World) -> None:
@@ -108,24 +85,6 @@ def _book(session: Session) -> None:
     )
 
 
-def _entries(house: building.House) -> int:
-    with house.db.read() as session:
-        return session.exec(
-            select(func.count()).select_from(LedgerEntry).where(LedgerEntry.outcome != "unopened")
-        ).one()
-
-
-def _wait_for_growth(house: building.House, process: subprocess.Popen[str], before: int) -> int:
-    """Until the process has stored something more."""
-    for _ in range(4000):
-        now = _entries(house)
-        if now > before:
-            return now
-        assert process.poll() is None, "the worker ended by itself"
-        time.sleep(0.02)
-    raise AssertionError("the worker does nothing")
-
-
 def _ledger_equals_mailbox(session: Session, ids: set[str]) -> None:
     from models.account import Source
 
@@ -140,25 +99,6 @@ def _nothing_twice(session: Session) -> None:
         select(Copy.source_id, Copy.item_id).group_by(col(Copy.source_id), col(Copy.item_id)).having(func.count() > 1)
     ).all()
     assert not doubled
-
-
-def _webhooks_are_whole(house: building.House, receiver: Receiver) -> None:
-    """Every event has one id and one delivery; the receiver saw each of them. A kill between a send and its record may
-    repeat a send, and then it is the same id."""
-    work = house.work()
-    with house.db.write() as session:
-        release_dead_deliveries(session)
-    while support.send_due(work):
-        pass
-    with house.db.read() as session:
-        events = session.exec(select(Event).where(Event.kind == "interaction.logged")).all()
-        deliveries = session.exec(select(Delivery)).all()
-        assert len({event.uid for event in events}) == len(events) > 0
-        assert Counter(delivery.event_id for delivery in deliveries) == Counter(event.id for event in events)
-        assert {delivery.state for delivery in deliveries} == {"delivered"}
-        assert set(receiver.ids()) == {event.uid for event in events}
-    repeated = len(receiver.ids()) - len(set(receiver.ids()))
-    assert repeated <= KILLS * house.settings.workers
 
 
 def _message_id(raw: bytes) -> str:

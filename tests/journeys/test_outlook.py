@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import random
 import subprocess
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlmodel import Session, col, func, select
+from sqlmodel import Session, col, select
 
 import house as building
 import sandbox
 from models.account import Account, Source, Walk
 from models.interaction import Copy, Interaction, Link
 from models.ledger import LedgerEntry
-from models.setting import set_team_setting
 from sandbox.microsoft.outlook import OutlookBox
 from tests import support
+from tests.journeys.conftest import Receiver
+from tests.journeys.killing import announced_to, entered, kill_while_it_grows, webhooks_are_whole
 from tests.support import BUYER, COLLEAGUE, OUTSIDER, REP, mail
 from tests.worker import scene
 from worker.context import Work
@@ -201,8 +200,9 @@ def test_an_audit_finds_what_was_lost(outlook_house: building.House, world: sand
     support.poll(work)
     with outlook_house.db.read() as session:
         assert set(ledger(session)) == present(box)
-        facts: dict[str, Any] = session.exec(select(Source).where(Source.kind == "mail")).one().facts
-        assert (facts["found"], facts["missing"]) == (5, 0)
+        audits = session.exec(select(Walk).where(Walk.kind == "audit", Walk.source_id == source.id)).all()
+        assert sum(audit.state["holes"] for audit in audits) == 5, "the nightly look at the account asks for another one"
+        assert [audit.state["missing"] for audit in audits] == [0] * len(audits)
 
 
 def test_one_conversation_of_two_reps_is_one_thread_on_one_timeline(
@@ -267,22 +267,15 @@ def test_kills_during_the_first_sync_lose_and_double_nothing(
     outlook_house: building.House,
     world: sandbox.World,
     box: OutlookBox,
+    receiver: Receiver,
     dealtrail: Callable[..., subprocess.Popen[str]],
 ) -> None:
-    chance = random.Random(20261126)
     world.knobs.latency, world.microsoft.knobs.page_size = 0.1, 10
     scene.people(outlook_house)
     fill(box, MAILS)
-    with outlook_house.db.write() as session:
-        set_team_setting(session, "announce_backfill", True)
     support.connect_outlook(outlook_house, world, REP)
-    seen = 0
-    for _ in range(KILLS):
-        process = dealtrail("work")
-        seen = wait_for_growth(outlook_house, process, seen)
-        time.sleep(chance.uniform(0.0, 0.12))
-        process.kill()
-        process.wait(10)
+    announced_to(outlook_house, receiver)
+    kill_while_it_grows(outlook_house, dealtrail, KILLS, seed=20261126)
     assert entered(outlook_house) < MAILS, "the kills came too late to interrupt anything"
     last = dealtrail("sync", "--wait")
     assert last.wait(120) == 0, last.communicate()[0]
@@ -293,19 +286,4 @@ def test_kills_during_the_first_sync_lose_and_double_nothing(
         rows = session.exec(select(Interaction).where(Interaction.kind == "email")).all()
         assert len({row.identity for row in rows}) == len(rows) == 100
         assert scene.kinds(session)["interaction.logged"] == 100
-
-
-def entered(house: building.House) -> int:
-    with house.db.read() as session:
-        return session.exec(select(func.count()).select_from(LedgerEntry)).one()
-
-
-def wait_for_growth(house: building.House, process: subprocess.Popen[str], before: int) -> int:
-    """Until the process has stored something more."""
-    for _ in range(2_000):
-        now = entered(house)
-        if now > before:
-            return now
-        assert process.poll() is None, "the worker ended by itself"
-        time.sleep(0.02)
-    raise AssertionError("the worker does nothing")
+    webhooks_are_whole(outlook_house, receiver, KILLS)
