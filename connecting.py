@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlmodel import Session
 
-from connectors.providers import Granted
+from connectors.provider import Granted
 from house import House, now, open_house
 from models.account import Account, connected_accounts
 from models.errors import Invalid, NotFound

@@ -17,7 +17,7 @@ from sqlmodel import Session
 from connecting import read_text, store_grant
 from connectors.base import GrantState, Identity, Person, Team
 from connectors.errors import ConnectorError, OperatorFault
-from connectors.providers import Granted, granted
+from connectors.provider import Granted, granted
 from house import House, now, open_house
 from models.account import NAMELESS, Account, known_account
 from models.addresses import canonical, canonical_domain, domain_of

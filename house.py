@@ -16,7 +16,7 @@ import models.tables  # noqa: F401  (every table is known before the first query
 import settings as setting_page
 import wiring
 from connectors.errors import ConnectorError
-from connectors.providers import AnyProvider
+from connectors.provider import Provider
 from models.db import Database, StaleSchema, Unreachable
 from models.errors import Invalid, ModelError
 from models.keyring import Keyring, KeyringError, load_keys
@@ -36,7 +36,7 @@ class House:
     settings: Settings
     db: Database
     keyring: Keyring
-    providers: Mapping[str, AnyProvider]
+    providers: Mapping[str, Provider[Any]]
 
     @property
     def embedded(self) -> bool:
@@ -60,7 +60,7 @@ class House:
         with self.db.write() as session:
             seed(session, self.keyring)
 
-    def provider(self, name: str) -> AnyProvider:
+    def provider(self, name: str) -> Provider[Any]:
         """Raises Invalid when no account of that kind can be connected."""
         chosen = self.providers.get(name)
         if chosen is None:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from connectors.doorbell import Door, Inbox
 from connectors.google import GoogleConfig
+from connectors.google.provider import Google
 from connectors.lanes import shared_lanes
 from connectors.microsoft.config import MicrosoftConfig
-from connectors.providers import AnyProvider, Google, Microsoft
+from connectors.microsoft.provider import Microsoft
+from connectors.provider import Provider
 from connectors.window import shared_windows
 from settings import Settings
 from worker.context import Pace
 
 
-def providers(chosen: Settings) -> dict[str, AnyProvider]:
+def providers(chosen: Settings) -> dict[str, Provider[Any]]:
     """Each kind of account by its name. Where there is a broker, their budgets are one for all processes."""
     several = chosen.broker_url.startswith(("redis", "unix"))
     shared = shared_windows(chosen.broker_url) if several else None

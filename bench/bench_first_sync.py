@@ -15,8 +15,8 @@ from bench.ground import PEOPLE, REP, Place, place
 from bench.virtual import virtual, watched
 from connectors.base import Mailbox
 from connectors.google import connect
+from connectors.google.provider import Google
 from connectors.items import Listed
-from connectors.providers import Google
 from connectors.throttle import Throttle
 from sandbox.bulk import fill
 from worker.grants import SealedGrant

@@ -15,7 +15,7 @@ from bench.figures import figure, say
 from bench.ground import PEOPLE, REP, Place, place, settle
 from bench.virtual import virtual, watched
 from connectors.microsoft.config import MicrosoftConfig
-from connectors.providers import Microsoft
+from connectors.microsoft.provider import Microsoft
 from sandbox.bulk import fill
 from sandbox.microsoft.filling import labelled
 from sandbox.microsoft.outlook import OutlookBox

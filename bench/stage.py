@@ -29,7 +29,8 @@ import sandbox
 from bench.sight import GmailSight, Sight
 from connecting import store_grant
 from connectors.clock import Clock
-from connectors.providers import Google, Microsoft
+from connectors.google.provider import Google
+from connectors.microsoft.provider import Microsoft
 from models.account import Account, Source, Walk, claim_source, due_sources, lease_owner
 from models.contact import add_company, add_contact
 from models.deal import add_deal

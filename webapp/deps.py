@@ -15,7 +15,7 @@ from models.keyring import Keyring
 
 
 class Provider(Protocol):
-    """What the sign-up needs of a kind of account (``connectors.providers``)."""
+    """What the sign-up needs of a kind of account (``connectors.provider``)."""
 
     name: str
     label: str

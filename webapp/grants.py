@@ -24,7 +24,7 @@ def keep_grant(
     expected_account_id: int | None = None,
     key_id: int | None = None,
 ) -> Account:
-    """Store a ``connectors.providers.Granted`` as the user's account. ``key_id``: a service account gave it. Raises Conflict
+    """Store a ``connectors.provider.Granted`` as the user's account. ``key_id``: a service account gave it. Raises Conflict
     for another mailbox than the one that is being reconnected."""
     return connect_account(
         session,
