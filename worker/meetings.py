@@ -108,16 +108,24 @@ def _merge(work: Logging, row: Interaction, meeting: Meeting) -> None:
 def merge_parties(old: list[dict[str, Any]], new: list[dict[str, Any]], meeting: Meeting) -> list[dict[str, Any]]:
     """Who is invited, after another copy told its part. A copy that knows an answer beats one that does not; nobody is
     taken off by a partial list."""
-    merged = {party["address"]: dict(party) for party in (old if not meeting.parties_complete else [])}
+    merged: dict[str, dict[str, Any]] = {}
     answers = {party["address"]: party["response"] for party in old}
-    for party in new:
+    for party in [*(old if not meeting.parties_complete else []), *new]:
         known = merged.get(party["address"])
         if known is None or party["role"] == "organizer" or known["response"] == "none":
-            merged[party["address"]] = dict(party)
+            merged[party["address"]] = _one(known, party)
     for address, party in merged.items():
         if party["response"] == "none" and answers.get(address, "none") != "none":
             party["response"] = answers[address]
     return list(merged.values()) or old
+
+
+def _one(known: dict[str, Any] | None, party: dict[str, Any]) -> dict[str, Any]:
+    """Two rows of the same address as one: calendars list the organizer among the guests too, who stays the organizer."""
+    if known is None or "organizer" not in (known["role"], party["role"]):
+        return dict(party)
+    response = party["response"] if party["response"] != "none" else known["response"]
+    return known | party | {"role": "organizer", "name": party["name"] or known["name"], "response": response}
 
 
 def _mark_copy(work: Logging, row: Interaction, meeting: Meeting) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -44,6 +45,25 @@ def test_one_meeting_in_two_calendars_is_one_row_with_all_answers(any_db: Databa
         assert on_deals(session) == [("Kick-off", "Windmill", "address")]
         assert len(told(session, "meeting.scheduled")) == 1
     assert _answers(any_db) == {BUYER: "none", REP: "accepted", COLLEAGUE: "tentative"}
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_who_invites_is_a_guest_too_and_stays_the_organizer(any_db: Database, keyring: Keyring, whole: bool) -> None:
+    rae, colleague = _desks(any_db, keyring)
+    parties = (
+        Party("organizer", REP),
+        Party("attendee", REP, "Rae", "accepted"),
+        Party("attendee", COLLEAGUE, "Col"),
+        Party("attendee", BUYER, "Bea"),
+    )
+    rae.take(replace(talk(uid="u@cal"), parties=parties))
+    colleague.take(replace(talk(uid="u@cal"), parties=parties, parties_complete=whole))
+    with any_db.read() as session:
+        row = session.exec(select(Interaction)).one()
+    assert [(party["address"], party["response"]) for party in row.parties if party["role"] == "organizer"] == [
+        (REP, "accepted")
+    ]
+    assert sorted(party["address"] for party in row.parties) == sorted([REP, COLLEAGUE, BUYER])
 
 
 def test_the_buyers_refusal_is_seen_and_no_partial_list_takes_anybody_off(any_db: Database, keyring: Keyring) -> None:
