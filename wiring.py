@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from connectors.doorbell import Door, Inbox
-from connectors.google import GoogleConfig
+from connectors.google.config import GoogleConfig
 from connectors.google.provider import Google
 from connectors.lanes import shared_lanes
 from connectors.microsoft.config import MicrosoftConfig

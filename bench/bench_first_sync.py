@@ -14,7 +14,7 @@ from bench.figures import figure, say
 from bench.ground import PEOPLE, REP, Place, place
 from bench.virtual import virtual, watched
 from connectors.base import Mailbox
-from connectors.google import connect
+from connectors.google.connection import connect
 from connectors.google.provider import Google
 from connectors.items import Listed
 from connectors.throttle import Throttle

@@ -17,7 +17,8 @@ import sandbox
 from bench.figures import figure, keep_cases
 from connectors.base import GrantState
 from connectors.body import read_body
-from connectors.google import GoogleConfig, connect
+from connectors.google.config import GoogleConfig
+from connectors.google.connection import connect
 from connectors.google.gmail import GmailMailbox
 from connectors.html_text import CUT, html_to_text
 from connectors.items import Item, Message

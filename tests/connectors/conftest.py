@@ -13,8 +13,9 @@ import pytest
 
 import sandbox
 from connectors.base import GrantState
-from connectors.google import GoogleConfig, GoogleConnection, connect
 from connectors.google.calendar import GoogleCalendar
+from connectors.google.config import GoogleConfig
+from connectors.google.connection import GoogleConnection, connect
 from connectors.google.gmail import GmailMailbox
 from tests.support import REP
 

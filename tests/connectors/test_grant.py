@@ -23,7 +23,7 @@ import pytest
 import sandbox
 from connectors.base import GrantState, Person
 from connectors.errors import ConnectorError, OperatorFault, Reconnect, Refused, TryLater
-from connectors.google import GoogleConfig
+from connectors.google.config import GoogleConfig
 from connectors.google.credentials import renewed
 from connectors.google.grant import adopt_refresh_token, begin_consent, capabilities, finish_consent, revoke
 from connectors.google.team import GoogleTeam

@@ -22,7 +22,7 @@ import sandbox
 from connectors.clock import Clock
 from connectors.doorbell import ChannelNotice, Notice
 from connectors.errors import ConnectorError, Forged, OperatorFault, TryLater
-from connectors.google import GoogleConfig
+from connectors.google.config import GoogleConfig
 from connectors.google.pubsub import PubSubInbox
 from connectors.google.push import can_post_to, push_fault
 from connectors.google.rings import Certificates, PushVerifier, channel_notice, notice_of, pushed_notice
