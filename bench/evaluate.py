@@ -6,7 +6,16 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from bench import eval_crm, eval_enron, eval_intent, eval_machine, eval_parsing, eval_signatures, eval_suggestions
+from bench import (
+    eval_crm,
+    eval_enron,
+    eval_intent,
+    eval_machine,
+    eval_parsing,
+    eval_robots,
+    eval_signatures,
+    eval_suggestions,
+)
 from bench.figures import say
 
 PARTS = {
@@ -15,10 +24,11 @@ PARTS = {
     "intent": eval_intent.run,
     "parsing": eval_parsing.run,
     "lists_mail": eval_machine.run,
+    "robots": eval_robots.run,
     "signatures": eval_signatures.run,
     "crm": eval_crm.run,
 }
-FOLDERS = {"signatures": "parsing"}
+FOLDERS = {"signatures": "parsing", "robots": "enron"}
 """Where a part's data lie, if not in a folder of its own name."""
 
 

@@ -18,10 +18,11 @@ _FIELD = re.compile(r"^(?:Final|Original)-Recipient:\s*(?:[\w-]+\s*;)?\s*<?([^\s
 _DELAYED = re.compile(r"^Action:\s*delayed", re.I | re.M)
 _ID = re.compile(r"^Message-ID:\s*<([^<>\r\n]{1,400})>", re.I | re.M)
 _ADDRESS = r"[\w.!#$%&'*+/=?^`{|}~-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8}"
-_ALONE = re.compile(rf"^[\s*•>-]{{0,12}}<?({_ADDRESS})>?[\s.,;]{{0,4}}$")
-_BLAMED = re.compile(rf"^[\s*•-]{{0,12}}<?({_ADDRESS})>?\s?(?:[:(;,]|\.\.\.|\b[45]\d\d\b|-\s)")
+_ALONE = re.compile(rf"^[\s*•>-]{{0,12}}[\"'<]{{0,2}}({_ADDRESS})[\"'>]{{0,2}}(?:\s+<\1>)?[\s.,;]{{0,4}}$")
+_BLAMED = re.compile(rf"^[\s*•-]{{0,12}}[\"'<]{{0,2}}({_ADDRESS})[\"'>]{{0,2}}\s?(?:[:(;,\[]|\.\.\.|\b[45]\d\d\b|-\s)")
 _NAMED = re.compile(
-    rf"(?:deliver\w* to|sent to|addressed to:?|recipients?:?|rcpt to:?|unknown user:?|user unknown:?|mailbox|undeliverable:?|"
+    rf"(?:deliver\w*(?: (?:your|the|this))?(?: (?:e-?mail|mail|message))? to:?|sent to|addressed to:?|"
+    rf"(?:full|exceeded|disabled|inactive|suspended|unavailable):|recipients?:?|rcpt to:?|unknown user:?|user unknown:?|mailbox|undeliverable:?|"
     rf"no such (?:user|address|recipient):?|wasn't delivered to|not found:?|failed for|zustellung an|remis à|bezorgd bij|"
     rf"entregar a|permanent errors?:)\s{{0,3}}[\"'<(]{{0,2}}({_ADDRESS})",
     re.I,

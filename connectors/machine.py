@@ -1,4 +1,4 @@
-"""Was it written by a machine? Headers first, then the shape of the message, then the sender's name.
+"""Was it written by a machine? Headers first, then the shape of the message, then the sender's name, at last its footer.
 
 Sources: RFC 3834 (Auto-Submitted), RFC 2919 (List-Id), RFC 2369 (List-Unsubscribe), RFC 8058, RFC 3464 (delivery status),
 RFC 8098 (read receipts), RFC 5546 (calendar methods); Precedence and the X- headers are custom, widely used. A person's own
@@ -10,17 +10,23 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from connectors.footer import offers_a_way_out
 from connectors.items import Machine, Party
 from connectors.parts import Part, parameters
 from connectors.words import decode_bytes
 
 _BOUNCE_SENDER = re.compile(r"^(mailer-daemon|postmaster|mail-daemon|mailerdaemon|mdaemon|bounces?([+=-].*)?)$", re.I)
 _ROBOT_SENDER = re.compile(
-    r"^(.*[._+-])?(no-?_?reply|do-?not-?reply|donotreply|noresponse|automailer|auto-?confirm|autoresponder|notifications?|"
-    r"notify|alerts?|newsletters?|news-?letter|mailings?|announce(ments?)?|listserv|majordomo|mailman|unsubscribe|"
-    r"calendar-notification|e?mail-?robot|robot|daemon|system|billing-?noreply|updates?)([._+-].*|\d+)?$",
+    r"^(.*[._+-])?(no[-_.]?reply|do-?not-?reply|donotreply|noresponse|no[-_.]?address|automailer|auto-?confirm|autoresponder|"
+    r"notifications?|notify|alerts?|newsletters?|news-?letter|mailings?|announce(ments?)?|listserv|majordomo|mailman|"
+    r"(un)?subscri(be|ptions?)|calendar-notification|e?mail-?robot|robot|daemon|(ar)?system|billing-?noreply|updates?)"
+    r"([._+-].*|\d+)?$|^news$",
     re.I,
 )
+_EXCHANGE_SENDER = re.compile(r"^(microsoft[._-]?exchange[0-9a-f]*|(exchange|system)[._-]?administrator)$", re.I)
+"""Who signs a bounce at an Exchange server, new and old; of use only with the words of a bounce, since people may be it too."""
+_LIST_SENDER = re.compile(r"^(owner-.+|.+-(owner|request))$", re.I)
+"""The names that sendmail, Majordomo and Mailman keep for a list's machinery (RFC 2142 6)."""
 _BOUNCE_SUBJECT = re.compile(
     r"undeliver|delivery (status|failure|has failed|report)|returned mail|mail delivery (failed|system|subsystem)|"
     r"failure notice|delivery notification|mail could not be delivered|message not delivered|warning: could not send|"
@@ -36,7 +42,15 @@ _AUTO_SUBJECT = re.compile(
     re.I,
 )
 _AUTO_PREFIX = re.compile(
-    r"\s*(auto(matic|mated|matische)[ -]?(reply|response|antwort)|autoreply|auto[ -](reply|response)\s*(:|$))", re.I
+    r"\s*(auto(matic|mated|matische)[ -]?(reply|response|antwort)|autoreply|auto[ -](reply|response)\s*(:|$)|"
+    r"out of (the )?office auto-?reply|(abwesenheitsnotiz|abwesenheitsmeldung|automatisch antwoord|afwezigheidsbericht|"
+    r"réponse automatique|message d'absence|respuesta automática|mensaje de ausencia|risposta automatica|resposta automática|"
+    r"自动(回复|答复)|自動(回覆|答覆))\s*[:：])",
+    re.I,
+)
+"""What mail programs themselves put before the subject that they answer; nobody types it."""
+_HANDED_ON = re.compile(
+    r"\s*(re|aw|sv|antw|fwd?|wg|tr|rv|rif|i|vs|回复|答复|回覆|转发|轉寄)\s*(\[\d+\])?\s*[:：]", re.I
 )
 _UNDELIVERED = re.compile(
     r"(could|can|was|were|has|have)( ?n[o']t|not) (be|been|yet been)? ?delivered|unable to deliver|undeliverable|non-deliver|"
@@ -57,7 +71,7 @@ def judge(
     auto = headers.get("auto-submitted", "").partition(";")[0].strip().lower()
     if outbound:
         return ("auto_reply", f"Auto-Submitted: {auto}") if auto == "auto-replied" else (None, "")
-    for rule in (_report, _calendar, _bounce, _auto_reply, _list, _bulk):
+    for rule in (_report, _calendar, _bounce, _auto_reply, _list, _bulk, _footer):
         found = rule(headers, parties, root, subject)
         if found is not None:
             return found
@@ -65,6 +79,8 @@ def judge(
 
 
 _Found = tuple[Machine, str] | None
+WORDS_ALONE = "the offer to unsubscribe at its end"
+"""The reason of a circular whose headers say nothing."""
 
 
 def _report(headers: Mapping[str, str], parties: Sequence[Party], root: Part | None, subject: str) -> _Found:
@@ -105,6 +121,8 @@ def _bounce(headers: Mapping[str, str], parties: Sequence[Party], root: Part | N
         if _AUTO_SUBJECT.search(subject):
             return "auto_reply", "an automatic subject from a mail system"
         return "bounce", f"sent by {local.lower()}"
+    if _EXCHANGE_SENDER.match(local) and _BOUNCE_SUBJECT.search(subject):
+        return "bounce", f"sent by {local.lower()}"
     if empty_path and _BOUNCE_SUBJECT.search(subject):
         return "bounce", "Return-Path: <> and the subject"
     if root is not None and any(part.mime == "message/delivery-status" for part in root.walk()):
@@ -141,8 +159,8 @@ def _auto_reply(headers: Mapping[str, str], parties: Sequence[Party], root: Part
             return "auto_reply", "an automatic subject and header"
         if headers.get("return-path", "x").strip() in ("<>", "< >"):
             return "auto_reply", "Return-Path: <> and the subject"
-        if _AUTO_PREFIX.match(subject):
-            return "auto_reply", "the subject of an automatic reply"
+    if _AUTO_PREFIX.match(subject):
+        return "auto_reply", "the subject of an automatic reply"
     if headers.get("precedence", "").strip().lower() == "auto_reply":
         return "auto_reply", "Precedence: auto_reply"
     if suppress and ("oof" in suppress or "all" in suppress or "autoreply" in suppress):
@@ -170,6 +188,9 @@ def _list(headers: Mapping[str, str], parties: Sequence[Party], root: Part | Non
             return "list", name
     if headers.get("precedence", "").strip().lower() == "list":
         return "list", "Precedence: list"
+    local = _sender_local(parties)
+    if _LIST_SENDER.match(local):
+        return "list", f"sent by {local.lower()}"
     if "x-google-group-id" in headers or "x-original-sender" in headers and "list-unsubscribe" in headers:
         return "list", "a mailing list's header"
     return None
@@ -195,6 +216,12 @@ def _bulk(headers: Mapping[str, str], parties: Sequence[Party], root: Part | Non
     if headers.get("x-ms-exchange-generated-message-source") and not local:
         return "notification", "generated by Exchange"
     return None
+
+
+def _footer(headers: Mapping[str, str], parties: Sequence[Party], root: Part | None, subject: str) -> _Found:
+    if root is None or _HANDED_ON.match(subject) or "in-reply-to" in headers:
+        return None
+    return ("bulk", WORDS_ALONE) if offers_a_way_out(root) else None
 
 
 def _returns_mail(root: Part | None) -> bool:

@@ -226,7 +226,8 @@ def _load_threads(session: Session, book: Book, views: Sequence[View]) -> None:
                 book.thread_deals[thread_id].append(deal_id)
     keys = [("thread", str(thread_id)) for thread_id in ids] + [("contact", str(key)) for key in book.people]
     for part in chunks({key for _, key in keys}):
-        for choice in session.exec(select(Choice).where(col(Choice.key).in_(part))):
+        taught = select(Choice).where(col(Choice.kind).in_(("thread", "contact")), col(Choice.key).in_(part))
+        for choice in session.exec(taught):
             book.choices[(choice.kind, choice.key)] = choice.deal_id
 
 

@@ -68,6 +68,11 @@ IN_WORDS = {
     "in a sentence": "Your message wasn't delivered to gone@n.example because the address couldn't be found.",
     "after a label": "Unknown user: gone@n.example",
     "after an SMTP command": "Sent <<< RCPT TO:<gone@n.example>\nReceived >>> 550",
+    "of a mail that was being delivered": "There was an error delivering your mail to <gone@n.example>.",
+    "in quotation marks": '"gone@n.example":\nSMTP error from remote server',
+    "twice on its line": ">>> gone@n.example <gone@n.example>",
+    "behind a full mailbox": "User's mailbox is full: <gone@n.example>",
+    "with its reason in brackets": "gone@n.example [User unknown]",
     "in HTML": "<p>Not delivered to <b>gone@n.example</b></p>",
 }
 

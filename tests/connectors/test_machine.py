@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import pytest
@@ -14,7 +13,7 @@ from connectors.parts import part_from_rfc822
 NOW = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 
 
-def read(headers: Mapping[str, str], text: str = "Hello.", *, outbound: bool = False) -> Message:
+def read(headers: dict[str, str], text: str = "Hello.", *, outbound: bool = False) -> Message:
     """A message with these headers; who and what by default is a person's letter."""
     shown = {"From": "Bea <bea@northwind.example>", "To": "rae@acme.example", "Subject": "Hello"} | headers
     raw = "".join(f"{name}: {value}\n" for name, value in shown.items()) + "\n" + text
@@ -58,6 +57,19 @@ MACHINES = {
     "a daemon whose address is empty": ({"From": "MAILER-DAEMON <>", "Subject": "Mail delivery failed"}, "bounce"),
     "a null path and the words": ({"Return-Path": "<>", "Subject": "Undeliverable: Offer"}, "bounce"),
     "a calendar message": ({"Content-Type": "text/calendar; method=REQUEST"}, "calendar"),
+    "an Exchange server's absence": ({"Subject": "Out of Office AutoReply: Offer"}, "auto_reply"),
+    "a German absence by its subject": ({"Subject": "Abwesenheitsnotiz: Angebot"}, "auto_reply"),
+    "a Dutch absence by its subject": ({"Subject": "Automatisch antwoord: Offerte"}, "auto_reply"),
+    "a French absence by its subject": ({"Subject": "Réponse automatique : Devis"}, "auto_reply"),
+    "a Spanish absence by its subject": ({"Subject": "Respuesta automática: Oferta"}, "auto_reply"),
+    "a Chinese absence by its subject": ({"Subject": "自动答复: 报价"}, "auto_reply"),
+    "an Exchange server": (
+        {"From": "MicrosoftExchange329e71ec88ae4615bbc36ab6ce41109e@n.example", "Subject": "Undeliverable: Offer"},
+        "bounce",
+    ),
+    "a list's own name": ({"From": "owner-windmills@lists.example"}, "list"),
+    "a list's machinery": ({"From": "windmills-request@lists.example"}, "list"),
+    "a sender without an address": ({"From": "no.address@n.example"}, "notification"),
 }
 
 PEOPLE = {
@@ -70,6 +82,12 @@ PEOPLE = {
     "Precedence: normal": {"Precedence": "normal"},
     "Norbert Reply": {"From": "Norbert Reply <norbert.reply@n.example>"},
     "a person called Alert": {"From": "ann.alerton@n.example"},
+    "a person in charge of Exchange": {"From": "exchange.administrator@n.example", "Subject": "Your new mailbox"},
+    "an absence told in German by hand": {"Subject": "Abwesenheit am Freitag"},
+    "an absence told in French by hand": {"Subject": "Absence du bureau vendredi"},
+    "an absence told by one's subject": {"Subject": "Out of Office"},
+    "a house owner": {"From": "owner@n.example"},
+    "Neville News": {"From": "neville.news@n.example"},
 }
 
 
@@ -84,6 +102,45 @@ def test_it_knows_a_machine(headers: dict[str, str], kind: str) -> None:
 def test_it_leaves_people_alone(headers: dict[str, str]) -> None:
     message = read(headers)
     assert (message.machine, message.machine_reason) == (None, "")
+
+
+FOOTERS = (
+    "To unsubscribe from these mails, click here.",
+    "If you no longer wish to receive\nthese e-mails, reply with REMOVE.",
+    "You are receiving this e-mail because you signed up at shop.example.",
+    "Unsubscribe: https://n.example/u",
+    "Wenn Sie keine weiteren Newsletter wünschen, können Sie sich hier abmelden.",
+    "Pour vous désabonner, cliquez ici.",
+    "Si no desea recibir más correos, puede darse de baja aquí.",
+    "Klik hier om je uit te schrijven.",
+    "如需退订，请点击此处。",
+)
+
+
+@pytest.mark.parametrize("footer", FOOTERS)
+def test_a_circular_without_any_header_is_known_by_its_last_lines(footer: str) -> None:
+    text = f"Windmills from 9,99! Only this week.\n\n{footer}\n"
+    assert read({}, text).machine == "bulk"
+    assert read({"Content-Type": "text/html"}, f"<p>Windmills!</p><p>{footer}</p>").machine == "bulk"
+    assert read({"Subject": "Re: Windmills"}, text).machine is None, "who answers is a person, whatever stands below"
+    assert read({"In-Reply-To": "<1@a.example>"}, text).machine is None
+    assert read({}, f"Look at this.\n\n-----Original Message-----\nFrom: Shop\n{text}").machine is None
+    assert read({}, f"Is this from you?\n\n> {footer.splitlines()[0]}\n> {footer.splitlines()[-1]}\n").machine is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Please unsubscribe me from your newsletter.",
+        "I do not want to receive any more offers, we have decided.",
+        "Could you remove my colleague from this thread? He has left us.",
+        "Ich möchte mich vom Termin abmelden, es tut mir leid.",
+        "We would like to cancel the subscription that we signed in May.",
+        "How can our users opt out of the reports?",
+    ],
+)
+def test_who_asks_to_be_taken_off_is_a_person(text: str) -> None:
+    assert read({}, f"Hello Rae,\n\n{text}\n\nBea").machine is None
 
 
 @pytest.mark.parametrize("name", ["List-Unsubscribe", "Feedback-ID", "Precedence", "List-Id"])
