@@ -71,7 +71,8 @@ def version_of(session: Session, viewer: Viewer, later: Sequence[str] = ()) -> s
     held = session.exec(
         select(func.count(), func.sum(Held.id)).where(Held.user_id == viewer.id, Held.state == "open")
     ).one()
-    return ".".join(str(value or 0) for value in (*suggested, *held, len(later)))
+    logged = session.exec(select(func.max(Interaction.id))).one()
+    return ".".join(str(value or 0) for value in (*suggested, *held, logged, len(later)))
 
 
 def put_off(request: Request) -> list[str]:
