@@ -21,7 +21,7 @@ NOTE = "human_absence_note"
 KINDS = {"out_of_office": {"auto_reply"}, "bounce": {"bounce"}, "bulk_footer": {"bulk", "list"}}
 """What the labels' kinds are called here; a robot may be any."""
 READ_BY_HAND = frozenset(
-    [
+    (
         "concureworkplace.com",
         "networkpromotion.com",
         "anchordesk.zdlists.com",
@@ -35,7 +35,7 @@ READ_BY_HAND = frozenset(
         "chaseplatinum.po-1.com",
         "platts.com",
         "maildb.bluemountainarts.com",
-    ]
+    )
 )
 """Domains of newsletters, shops and services whose unlabelled mails proved to be a machine's."""
 ROBOTS_BY_HAND = frozenset(("notification.isc", "general.announcement"))

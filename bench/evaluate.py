@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bench import (
     eval_crm,
+    eval_duplicates,
     eval_enron,
     eval_intent,
     eval_machine,
@@ -25,10 +26,11 @@ PARTS = {
     "parsing": eval_parsing.run,
     "lists_mail": eval_machine.run,
     "robots": eval_robots.run,
+    "duplicates": eval_duplicates.run,
     "signatures": eval_signatures.run,
     "crm": eval_crm.run,
 }
-FOLDERS = {"signatures": "parsing", "robots": "enron"}
+FOLDERS = {"signatures": "parsing", "robots": "enron", "duplicates": "enron"}
 """Where a part's data lie, if not in a folder of its own name."""
 
 
