@@ -13,10 +13,11 @@ from sqlalchemy import event, update
 
 import sandbox
 from bench.figures import figure, say
-from bench.ground import PEOPLE, REP, Place, place, settle
+from bench.ground import REP, Place, settle
+from bench.sides import MICROSOFT, Side, beside
 from models.account import Source
 from models.db import Database, table
-from sandbox.bulk import fill
+from sandbox.microsoft.outlook import OutlookBox
 from worker.context import Work
 from worker.scheduler import Scheduler
 from worker.sync import sync_source
@@ -24,29 +25,49 @@ from worker.upkeep import keep_up
 
 POLLS, TICKS = 5, 30
 LOCKS = "write transactions"
+FOLLOWED = ("inbox", "sentitems", "archive")
+"""By their well-known names; and whatever the mailbox's owner made."""
 
 
-def run() -> None:
-    """Print idle.requests, .units and .writes of one poll of a mailbox; the same of a calendar; and of an idle second."""
-    say("idle: one look at a mailbox and at a calendar in which nothing happened, and a second with nothing due;")
-    say("  targets: mailbox 1 request, 2 units, no write but the lease; calendar 1 request; second no write")
+def run(side: Side) -> None:
+    """Print idle.requests, .units (where units are counted), .least_requests (where there are several) and .writes of one poll of
+    a mailbox; the same of a calendar; and of an idle second."""
+    name = f"idle{side.suffix}"
+    say(f"{name}: one look at a mailbox and at a calendar in which nothing happened, and a second with nothing due;")
+    if side is MICROSOFT:
+        say(
+            "  targets: mailbox 1 request for the tree of folders and 1 for each folder with mail, no write but the lease;"
+        )
+    else:
+        say("  targets: mailbox 1 request, 2 units, no write but the lease;")
+    say("  calendar 1 request; second no write")
     world = sandbox.World()
-    fill(world.mailbox(REP), 60, relevant_share=0.5, people=PEOPLE)
-    with (
-        sandbox.serve(world) as server,
-        place(server.google_api_root, server.google_oauth_root, world.refresh_token(REP)) as here,
-    ):
+    side.fill(world, 60, 0.5)
+    with beside(side, world) as here:
         settle(here.work)
-        for kind, name in (("mail", "idle"), ("calendar", "idle.calendar")):
+        if side is MICROSOFT:
+            figure(f"{name}.least_requests", least_requests(world.outlook(REP)))
+        for kind, told in (("mail", name), ("calendar", f"{name}.calendar")):
             requests, units, writes = idle_polls(world, here, kind, POLLS)
-            figure(f"{name}.requests", requests / POLLS)
-            figure(f"{name}.units", units / POLLS)
-            figure(f"{name}.write_transactions", writes.pop(LOCKS, 0) / POLLS)
-            figure(f"{name}.lease_writes", writes.pop("source", 0) / POLLS)
-            figure(f"{name}.other_writes", sum(writes.values()) / POLLS)
+            figure(f"{told}.requests", requests / POLLS)
+            if side is not MICROSOFT:
+                figure(f"{told}.units", units / POLLS)
+            figure(f"{told}.write_transactions", writes.pop(LOCKS, 0) / POLLS)
+            figure(f"{told}.lease_writes", writes.pop("source", 0) / POLLS)
+            figure(f"{told}.other_writes", sum(writes.values()) / POLLS)
             if writes:
                 say(f"  other writes: {dict(writes)}")
-        figure("idle.second.writes", sum(idle_seconds(here, TICKS).values()) / TICKS)
+        figure(f"{name}.second.writes", sum(idle_seconds(here, TICKS).values()) / TICKS)
+
+
+def least_requests(box: OutlookBox) -> int:
+    """For a look at an Outlook mailbox: the tree of folders, and each folder that may hold mail (provider-contract 4.3)."""
+    followed = [
+        one
+        for one in box.folders.values()
+        if one.well_known in FOLLOWED or (not one.well_known and one.serial and not one.hidden)
+    ]
+    return 1 + len(followed)
 
 
 def idle_polls(world: sandbox.World, here: Place, kind: str, times: int) -> tuple[int, int, Counter[str]]:

@@ -11,7 +11,8 @@ import sys
 from sqlmodel import func, select
 
 from bench.figures import figure, say
-from bench.ground import PEOPLE, Pretend, place, pretend_google, settle
+from bench.ground import Pretend, place, pretend, settle
+from bench.sides import GOOGLE, MICROSOFT, Side
 from models.account import request_audit
 from models.ledger import LedgerEntry
 from serving import calm_collector
@@ -21,33 +22,35 @@ RELEVANT = 0.1
 TARGET = 50
 
 
-def run(large: int = LARGE) -> None:
-    """Print memory.peak_mb.small, .large and memory.growth_mb."""
+def run(side: Side, large: int = LARGE) -> None:
+    """Print memory.messages, .peak_mb.small, .peak_mb.large and .growth_mb."""
+    name = f"memory{side.suffix}"
     say(
-        f"memory: peak of the product's process, {SMALL} against {large} messages (memory={FULL} for all); target: growth"
+        f"{name}: peak of the product's process, {SMALL} against {large} messages ({name}={FULL} for all); target: growth"
     )
     say(f"  < {TARGET} MB from {SMALL} to {FULL}")
-    with pretend_google() as far:
+    with pretend() as far:
         far.tell("knobs", log_requests=False)
-        small, big = (_peak(far, size) for size in (SMALL, large))
-    figure("memory.messages", large)
-    figure("memory.peak_mb.small", small)
-    figure("memory.peak_mb.large", big)
-    figure("memory.growth_mb", big - small)
+        small, big = (_peak(side, far, size) for size in (SMALL, large))
+    figure(f"{name}.messages", large)
+    figure(f"{name}.peak_mb.small", small)
+    figure(f"{name}.peak_mb.large", big)
+    figure(f"{name}.growth_mb", big - small)
 
 
-def _peak(far: Pretend, messages: int) -> float:
+def _peak(side: Side, far: Pretend, messages: int) -> float:
     """Megabytes at the highest, in a process that syncs and audits a mailbox of so many messages."""
     email = f"size{messages}@acme.example"
-    far.tell("fill", email=email, count=messages, relevant_share=RELEVANT, people=PEOPLE, months=11)
-    given = [far.api_root, far.oauth_root, far.refresh_token(email), str(messages)]
+    side.far_fill(far, email, messages, RELEVANT, months=11)
+    given = [side.provider, str(messages), *side.far_reach(far, email)]
     done = subprocess.run([sys.executable, "-m", "bench.bench_memory", *given], stdout=subprocess.PIPE, check=True)
     return float(json.loads(done.stdout)["peak_mb"])
 
 
-def _child(api_root: str, oauth_root: str, token: str, messages: int) -> None:
+def _child(provider: str, messages: int, *reach: str) -> None:
     calm_collector()  # as ``serve`` does
-    with place(api_root, oauth_root, token) as here:
+    side = next(one for one in (GOOGLE, MICROSOFT) if one.provider == provider)
+    with place(*reach, provider=provider, **side.settings) as here:
         settle(here.work)
         with here.house.db.write() as session:
             request_audit(session, here.account.id or 0, now=here.work.now())
@@ -62,4 +65,4 @@ def _child(api_root: str, oauth_root: str, token: str, messages: int) -> None:
 
 
 if __name__ == "__main__":
-    _child(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]))
+    _child(sys.argv[1], int(sys.argv[2]), *sys.argv[3:])

@@ -1,4 +1,4 @@
-"""What the benchmarks stand on: a pretend Google in a process of its own, a house in a folder of its own, and a worker that
+"""What the benchmarks stand on: a pretend Google and Microsoft in a process of its own, a house in a folder of its own, and a worker that
 runs what is due until nothing is. The product under measurement is this process."""
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ class Pretend:
 
     def __init__(self, told: dict[str, Any]) -> None:
         self.api_root, self.oauth_root = str(told["api_root"]), str(told["oauth_root"])
+        self.graph_root, self.login_root = str(told["graph_root"]), str(told["login_root"])
         self._client = httpx.Client(base_url=f"{self.api_root}/_sandbox/", timeout=600)
 
     def ask(self, what: str) -> Any:
@@ -55,14 +56,20 @@ class Pretend:
         self._client.delete("stats").raise_for_status()
 
     def refresh_token(self, email: str) -> str:
-        return next(one["refresh_token"] for one in self.ask("accounts") if one["email"] == email)
+        return self._token_of(email, "accounts")
+
+    def outlook_refresh_token(self, email: str) -> str:
+        return self._token_of(email, "microsoft/accounts")
+
+    def _token_of(self, email: str, people: str) -> str:
+        return next(one["refresh_token"] for one in self.ask(people) if one["email"] == email)
 
     def close(self) -> None:
         self._client.close()
 
 
 @contextmanager
-def pretend_google() -> Iterator[Pretend]:
+def pretend() -> Iterator[Pretend]:
     """Start one; it ends with the block."""
     command = [sys.executable, "-m", "sandbox", "--port", "0", "--until-stdin-closes"]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

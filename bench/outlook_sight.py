@@ -73,7 +73,7 @@ class OutlookSight:
         low = max(now - LISTED_BACK, datetime.fromisoformat(state["low"]))
         high = datetime.fromisoformat(state["high"])
         for key, event in list(diary.events.items()):
-            inside = event.end > low and event.start < high
+            inside = event.calendar == diary.default and event.end > low and event.start < high
             if inside and event.serial <= at and not event.rule and not event.master and not event.cancelled:
                 yield key
 

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from connectors.errors import CursorExpired
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TRIES = 6
 """Times that what is owed is asked for."""
 MOST_OWED = 500
@@ -33,7 +34,8 @@ class Seen(NamedTuple):
 @dataclass
 class Agenda:
     """``link``: the next page or the next round; empty, the window's first page is to be asked for. ``fresh``: while a window is
-    listed, what it held so far (None: a round of changes). ``owed``: ids that could not be read, with the tries so far."""
+    listed, what it held so far (None: a round of changes). ``owed``: ids that could not be read, with the tries so far.
+    ``kept``: when the position was stored last."""
 
     low: datetime
     high: datetime
@@ -42,6 +44,7 @@ class Agenda:
     seen: dict[str, Seen] = field(default_factory=dict)
     fresh: dict[str, Seen] | None = field(default_factory=dict)
     owed: dict[str, int] = field(default_factory=dict)
+    kept: datetime = EPOCH
 
     @classmethod
     def load(cls, cursor: str) -> Agenda:
@@ -57,6 +60,7 @@ class Agenda:
                 seen={key: Seen(*one) for key, one in plain["seen"].items()},
                 fresh=None if fresh is None else {key: Seen(*one) for key, one in fresh.items()},
                 owed={str(key): int(tries) for key, tries in plain["owed"].items()},
+                kept=datetime.fromisoformat(plain.get("kept") or EPOCH.isoformat()),
             )
         except (ValueError, TypeError, KeyError, AttributeError):
             raise CursorExpired(
@@ -65,9 +69,14 @@ class Agenda:
 
     def dump(self) -> str:
         """As ``load`` takes it."""
-        plain = {"low": self.low.isoformat(), "high": self.high.isoformat()}
+        plain = {name: getattr(self, name).isoformat() for name in ("low", "high", "kept")}
         rest = {name: getattr(self, name) for name in ("link", "walking", "seen", "fresh", "owed")}
         return json.dumps(plain | rest, separators=(",", ":"))
+
+    @property
+    def at_rest(self) -> bool:
+        """The window was listed, nothing is owed, and the next round of changes has not begun."""
+        return self.fresh is None and not self.walking and not self.owed
 
     def holds(self, item_id: str) -> Seen | None:
         """What is known of a meeting; None for one that was never told of."""

@@ -5,7 +5,8 @@ compared with what was told before. Occurrences come as stubs and are completed 
 
 Invariants: what leaves the window is not over. An ``@removed`` is believed only of a meeting that was told of, and only after it was
 asked for: a change to anything outside the window is reported as a removal too. An occurrence that cannot be completed is
-named and owed; a delta does not tell of it again. A deletion that Graph keeps silent about is found by the audit.
+named and owed; a delta does not tell of it again. A deletion that Graph keeps silent about is found by the audit. A look at what is
+idle leaves the position as it was, links of an hour ago excepted.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from connectors.microsoft.agenda import Agenda, digest
 from connectors.microsoft.event import is_meeting, is_stub, read_event, starts_at, with_master
 from connectors.microsoft.faults import NotFound
 from connectors.microsoft.graph import Graph
+from connectors.microsoft.position import RENEWED_AFTER
 
 BACK, AHEAD = timedelta(days=30), timedelta(days=60)
 FIRST_BACK = timedelta(days=365)
@@ -55,16 +57,20 @@ class OutlookCalendar:
         if not at.walking:
             self._masters.clear()
             self._pages = 0
+        rested = at.at_rest and now - at.kept < RENEWED_AFTER
         answer = self._asked(at)
-        waiting = list(at.owed)
-        items = self._read(at, _rows(answer), now)
+        waiting, rows = list(at.owed), _rows(answer)
+        items = self._read(at, rows, now)
         at.link, at.walking = self._onward(answer)
+        slid = not at.walking and _whole(now + AHEAD) - at.high >= SLIDE
+        if rested and not (rows or at.walking or slid):
+            return Page((), cursor, more=False)
+        at.kept = _whole(now)
         if at.walking:
             self._count()
             return Page(tuple(items), at.dump(), more=True)
         items = _last_words(items + self._pay(at, waiting, now))
         at.settle()
-        slid = _whole(now + AHEAD) - at.high >= SLIDE
         if slid:
             at.slide(_whole(now - BACK), _whole(now + AHEAD))
         return Page(tuple(items), at.dump(), more=slid)
