@@ -11,12 +11,11 @@ from models.contact import Company, Contact
 from models.errors import Conflict, Invalid, NotFound
 from models.event import announce, event_row
 from models.fields import instant, json_dict
+from models.money import MOST_MINOR
 from models.pipeline import FINAL, Stage, default_pipeline, stages_of
 from models.user import User
 
 SOURCES = ("person", "suggestion", "rule", "api", "import")
-MOST_MINOR = 10**15 - 1
-"""The largest amount, in hundredths."""
 ROLES = ("buyer", "decision maker", "champion", "user", "finance", "legal", "other")
 
 

@@ -7,10 +7,11 @@ the fourth of March; 1,234 is a thousand, or one and a bit) is decided by its wh
 import re
 import unicodedata
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from models.addresses import canonical, canonical_domain, registrable
 from models.contact import is_free_mail
+from models.money import in_hundredths, read_money
 
 Cell = str | int | float | None
 SERIALS = range(20_000, 80_000)
@@ -56,20 +57,6 @@ _MONTHS = {
     "juin": 6,
     "juil": 7,
 }
-_SIGNS = {
-    "€": "EUR",
-    "£": "GBP",
-    "¥": "JPY",
-    "₹": "INR",
-    "zł": "PLN",
-    "R$": "BRL",
-    "US$": "USD",
-    "A$": "AUD",
-    "$": "USD",
-}
-_SCALES = {"k": 3, "tsd": 3, "m": 6, "mio": 6, "mln": 6, "mn": 6, "million": 6, "bn": 9, "mrd": 9}
-_SPACES = str.maketrans(dict.fromkeys("\u00a0\u202f\u2009\t", " ") | {"’": "'", "−": "-"})
-_NUMBER = re.compile(r"\d[\d.,' ]*")
 _ADDRESS = re.compile(r"[^\s<>,;|()\[\]]+@[^\s<>,;|()\[\]]+")
 
 
@@ -118,38 +105,10 @@ def date_hint(text: str) -> str:
 
 
 def read_amount(cell: Cell, *, mark: str = "") -> tuple[int, str]:
-    """(hundredths, currency or empty): 48000, 48,000.50, 48.000,50 EUR, € 48 000, 250k. ``mark``: what sets the decimals
-    apart in this column, when a lone one before three digits could be either. Raises ValueError."""
+    """(hundredths, currency or empty) as ``models.money`` reads them; ``mark`` is the column's. Raises ValueError."""
     if isinstance(cell, int | float):
-        return _hundredths(Decimal(str(cell)), text_of(cell)), ""
-    raw = text_of(cell)
-    text = raw.translate(_SPACES).strip()
-    found = _NUMBER.search(text)
-    if found is None:
-        raise ValueError(f"{raw!r} is not an amount.")
-    before, after = text[: found.start()].strip(), text[found.end() :].strip()
-    negative = before.endswith("-") or before.startswith(("-", "(")) or (after == "-" and found[0][-1].isdigit())
-    currency, scale = _around([part for part in (before.strip("-( "), after.strip("-) ")) if part], raw)
-    try:
-        value = Decimal(_digits(found[0].rstrip(" '"), mark)) * Decimal(10) ** scale
-    except InvalidOperation:
-        raise ValueError(f"{raw!r} is not an amount.") from None
-    return _hundredths(-value if negative else value, raw), currency
-
-
-def amount_hint(text: str) -> str:
-    """The mark that sets decimals apart in a cell, if the cell alone tells; else nothing."""
-    found = _NUMBER.search(text)
-    if found is None or "," not in found[0] and "." not in found[0]:
-        return ""
-    number = found[0].strip(" .,'")
-    comma, point = number.count(","), number.count(".")
-    if comma and point:
-        return "," if number.rfind(",") > number.rfind(".") else "."
-    mark = "," if comma else "."
-    if number.count(mark) > 1:
-        return "." if mark == "," else ","
-    return mark if mark in number and len(number.rpartition(mark)[2]) != 3 else ""
+        return in_hundredths(Decimal(str(cell)), text_of(cell)), ""
+    return read_money(text_of(cell), mark=mark)
 
 
 def read_addresses(cell: Cell) -> tuple[list[str], list[str]]:
@@ -243,39 +202,3 @@ def _within(found: datetime, raw: str) -> datetime:
 
 def _month(word: str) -> int:
     return _MONTHS.get(word[:4]) or _MONTHS.get(word[:3]) or 0
-
-
-def _around(parts: list[str], raw: str) -> tuple[str, int]:
-    """(currency, power of ten) from what stands beside the number. Raises ValueError for anything else."""
-    currency, scale = "", 0
-    for word in " ".join(parts).replace(".", " ").split():
-        low = word.lower()
-        if low in _SCALES:
-            scale = _SCALES[low]
-        elif word in _SIGNS:
-            currency = _SIGNS[word]
-        elif low[:1] in _SCALES and low[1:].upper() in _SIGNS:
-            scale, currency = _SCALES[low[:1]], _SIGNS[low[1:].upper()]
-        elif len(word) == 3 and word.isascii() and word.isalpha():
-            currency = word.upper()
-        elif word not in ("-", "–"):
-            raise ValueError(f"{raw!r} is not an amount.")
-    return currency, scale
-
-
-def _digits(number: str, mark: str) -> str:
-    """A number as Decimal reads it."""
-    number = number.replace(" ", "").replace("'", "")
-    alone = amount_hint(number) or mark
-    if not alone:
-        lone = "," if "," in number else "."
-        alone = "." if lone == "," else ","  # a lone mark before three digits sets thousands apart
-    return number.replace("." if alone == "," else ",", "").replace(alone, ".")
-
-
-def _hundredths(value: Decimal, raw: str) -> int:
-    if not value.is_finite() or abs(value) >= Decimal(10) ** 13:
-        raise ValueError(f"{raw!r} is not an amount.")
-    if value < 0:
-        raise ValueError(f"{raw!r} is below nought; a deal's amount is not.")
-    return int((value * 100).to_integral_value())

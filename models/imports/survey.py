@@ -5,7 +5,8 @@ import re
 from collections import Counter
 from typing import Any
 
-from models.imports.cells import Cell, amount_hint, date_hint, plain, text_of
+from models.imports.cells import Cell, date_hint, plain, text_of
+from models.money import amount_hint
 
 MOST_VALUES = 400
 """Different values of a column that are kept with their counts; a column with more is not one of stages or owners."""

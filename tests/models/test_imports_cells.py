@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 import pytest
 
 from models.imports.cells import (
-    amount_hint,
     date_hint,
     read_addresses,
     read_amount,
@@ -17,6 +16,7 @@ from models.imports.cells import (
     text_of,
 )
 from models.imports.survey import Survey, decimal_mark, month_first, undecided_dates
+from models.money import amount_hint
 
 THIRD = datetime(2024, 4, 3, tzinfo=UTC)
 
@@ -129,7 +129,7 @@ def test_a_lone_mark_before_three_digits_goes_by_its_column() -> None:
     assert read_amount("1.234,5", mark=".")[0] == 123_450
 
 
-@pytest.mark.parametrize("written", ["much", "12 apples", "-5", "(500)", "5-", "1e400", "", "9" * 15])
+@pytest.mark.parametrize("written", ["much", "12 apples", "-5", "(500)", "5-", "1e400", "", "9" * 15, "٣"])
 def test_what_is_no_amount_is_refused_in_a_sentence(written: str) -> None:
     with pytest.raises(ValueError, match=r"amount"):
         read_amount(written)

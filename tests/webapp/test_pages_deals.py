@@ -32,13 +32,14 @@ SCRIPT = {"hx-request": "true"}
         ("€ 12,5", 1_250),
         ("1,234,567", 123_456_700),
         ("0", 0),
+        ("250k", 25_000_000),
     ],
 )
 def test_amounts_are_read_as_people_write_them(typed: str, hundredths: int) -> None:
     assert read_amount(typed) == hundredths
 
 
-@pytest.mark.parametrize("typed", ["a lot", "-5", "1.2.3,4,5", "٣", "9" * 20, "1e9"])
+@pytest.mark.parametrize("typed", ["a lot", "-5", "1.2.3,4,5", "٣", "9" * 20, "1e9", "48000 USD", ""])
 def test_what_is_no_amount_is_refused(typed: str) -> None:
     with pytest.raises(Invalid):
         read_amount(typed)

@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 from starlette.datastructures import FormData
 
 from models.errors import Invalid
+from models.money import read_money
 
 
 class Fields:
@@ -83,26 +84,14 @@ class Fields:
 
 
 def read_amount(raw: str, name: str = "amount") -> int:
-    """Hundredths. The last of several kinds of mark sets the decimals apart; a lone mark before three digits sets
-    thousands apart. Raises Invalid."""
-    clean = raw.strip("€$£¥ ").replace("\u00a0", "").replace("\u202f", "").replace(" ", "").replace("'", "")
-    if "," in clean and "." in clean:
-        last = max(clean.rfind(","), clean.rfind("."))
-        if clean.count(clean[last]) > 1:
-            raise Invalid(f"{raw!r} is not an amount; write it as 48000 or 48,000.50.", name)
-        clean = clean[:last].replace(",", "").replace(".", "") + "." + clean[last + 1 :]
-    elif "," in clean or "." in clean:
-        mark = "," if "," in clean else "."
-        head, _, tail = clean.rpartition(mark)
-        whole = clean.count(mark) > 1 or len(tail) == 3
-        clean = head.replace(mark, "") + tail if whole else f"{head}.{tail}"
-    digits = clean.removeprefix("-").replace(".", "", 1)
-    if not digits.isascii() or not digits.isdigit() or len(digits) > 14:
-        raise Invalid(f"{raw!r} is not an amount; write it as 48000 or 48,000.50.", name)
-    value = round(float(clean) * 100)
-    if value < 0:
-        raise Invalid("An amount is not negative.", name)
-    return value
+    """Hundredths. A sign of a currency is overlooked, since its field stands beside it; its letters are not. Raises Invalid."""
+    try:
+        minor, currency = read_money(raw)
+    except ValueError as error:
+        raise Invalid(f"{error} Write it as 48000 or 48,000.50.", name) from None
+    if currency and currency in raw.upper():
+        raise Invalid(f"{raw!r} names a currency; it goes into its own field.", name)
+    return minor
 
 
 async def fields_of(request: Request) -> Fields:
