@@ -189,3 +189,11 @@ def at_rest(db: Database, keyring: Keyring, now: datetime = NOW) -> Work:
 
 
 __all__ = ["COLLEAGUE", "Listed", "Page"]
+
+
+def northwind(db: Database, *deals: str) -> None:
+    """A firm, its buyer, and deals with them by these names."""
+    with db.write() as session:
+        company, person = firm(session), buyer(session)
+        for name in deals or ("Windmill",):
+            sale(session, name, company_id=company.id, people=[(person, "")])

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -19,23 +16,27 @@ from models.health import account_health
 from models.interaction import Copy, Held, Interaction, InteractionCompany, InteractionContact, Link, Thread
 from models.keyring import Keyring
 from models.ledger import LedgerEntry, LedgerHash, due_owed
-from models.linking import choose_none, unlink
-from tests.models.cast import buyer, count, firm, sale
+from tests.models.cast import count
 from tests.support import BUYER, COLLEAGUE, NOW, OUTSIDER, REP
-from tests.worker.scene import Desk, at_rest, entry, kinds, note, on_deals, outcomes, places_of, states, subjects
+from tests.worker.scene import (
+    Desk,
+    at_rest,
+    entry,
+    kinds,
+    northwind,
+    note,
+    on_deals,
+    outcomes,
+    places_of,
+    states,
+    subjects,
+)
 from worker.intake import LeaseLost, to_open
 from worker.upkeep import keep_up
 
 
-def _cast(db: Database, *deals: str) -> None:
-    with db.write() as session:
-        company, person = firm(session), buyer(session)
-        for name in deals or ("Windmill",):
-            sale(session, name, company_id=company.id, people=[(person, "")])
-
-
 def test_a_page_becomes_rows_and_its_cursor_moves_with_it(any_db: Database, keyring: Keyring) -> None:
-    _cast(any_db)
+    northwind(any_db)
     desk = Desk(any_db, keyring)
     touched = desk.take(note(subject="Offer"), note(OUTSIDER), note(COLLEAGUE), cursor="next")
     with any_db.read() as session:
@@ -49,7 +50,7 @@ def test_a_page_becomes_rows_and_its_cursor_moves_with_it(any_db: Database, keyr
 
 def test_a_page_that_is_played_twice_changes_nothing(any_db: Database, keyring: Keyring) -> None:
     """Field note 1: a crash after the commit brings the same page again."""
-    _cast(any_db)
+    northwind(any_db)
     desk = Desk(any_db, keyring)
     page = [note(subject="Offer"), note(OUTSIDER), note(COLLEAGUE), Removed("x", "deleted"), Listed("later")]
 
@@ -69,7 +70,7 @@ def test_a_page_that_fails_halfway_leaves_nothing_and_its_cursor(
     any_db: Database, keyring: Keyring, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Field note 1: a kill between finding an item and storing it costs the page, never an item."""
-    _cast(any_db)
+    northwind(any_db)
     desk = Desk(any_db, keyring)
     with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
         patch.setattr("worker.log.announce_cases", lambda *given: 1 / 0)
@@ -81,7 +82,7 @@ def test_a_page_that_fails_halfway_leaves_nothing_and_its_cursor(
 
 def test_who_lost_the_lease_writes_nothing(any_db: Database, keyring: Keyring) -> None:
     """Field note 12."""
-    _cast(any_db)
+    northwind(any_db)
     desk = Desk(any_db, keyring)
     with any_db.write() as session:
         session.get_one(Source, desk.source).lease_owner = "somebody else"
@@ -92,121 +93,8 @@ def test_who_lost_the_lease_writes_nothing(any_db: Database, keyring: Keyring) -
         assert session.get_one(Source, desk.source).cursor == "start"
 
 
-def test_one_mail_in_three_mailboxes_is_one_entry(any_db: Database, keyring: Keyring) -> None:
-    """Field note 16."""
-    _cast(any_db)
-    for email in (REP, COLLEAGUE, "kim@acme.example"):
-        Desk(any_db, keyring, email).take(note(to=[REP, COLLEAGUE], message_id="one@x"))
-    with any_db.read() as session:
-        assert count(session, Interaction) == count(session, Link) == 1
-        assert states(session) == ["present"] * 3 and outcomes(session) == {"logged": 3}
-        assert kinds(session)["interaction.logged"] == 1
-
-
-def test_three_workers_that_store_one_mail_at_one_moment_store_it_once(any_db: Database, keyring: Keyring) -> None:
-    """Field notes 16 and 22."""
-    _cast(any_db)
-    desks = [Desk(any_db, keyring, email) for email in (REP, COLLEAGUE, "kim@acme.example")]
-    start = threading.Barrier(len(desks))
-
-    def run(desk: Desk) -> None:
-        start.wait()
-        for number in range(5):
-            desk.take(note(to=[REP, COLLEAGUE], message_id=f"{number}@x", references=("root@x",)))
-
-    with ThreadPoolExecutor(len(desks)) as pool:
-        list(pool.map(run, desks))
-    with any_db.read() as session:
-        assert count(session, Interaction) == 5 and count(session, Copy) == 15
-        assert len(set(session.exec(select(Interaction.thread_id)).all())) == 1
-        assert kinds(session)["interaction.logged"] == 5
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "entries"),
-    [
-        ({}, {}, 1),
-        ({}, {"subject": "[team] Hello"}, 1),
-        ({}, {"subject": "Something else entirely"}, 2),
-        ({}, {"sender": "eve@evil.example"}, 2),
-        ({}, {"sender": "bob@northwind.example"}, 1),
-        ({}, {"at": NOW + timedelta(days=3)}, 2),
-        ({"message_id": ""}, {"message_id": ""}, 1),
-        ({"message_id": ""}, {}, 1),
-        ({}, {"message_id": ""}, 1),
-        ({"message_id": ""}, {"message_id": "", "subject": "Other"}, 2),
-        ({"message_id": ""}, {"message_id": "", "at": NOW + timedelta(minutes=2)}, 2),
-        ({"message_id": "a@x"}, {"message_id": "b@x"}, 2),
-    ],
-)
-@pytest.mark.parametrize("pages", [1, 2])
-def test_two_copies_are_one_mail_only_when_they_agree(
-    db: Database, keyring: Keyring, first: dict, second: dict, entries: int, pages: int
-) -> None:
-    """Field note 16: Message-ID missing, rewritten, reused or spoofed."""
-    _cast(db)
-    with db.write() as session:
-        buyer(session, "eve@evil.example", name="Eve")
-    desk = Desk(db, keyring)
-    same = {"message_id": "same@x", "to": [REP, COLLEAGUE]}
-    one, two = note(**(same | first)), note(**(same | second))
-    if pages == 1:
-        desk.take(one, two)
-    else:
-        desk.take(one)
-        desk.take(two)
-    with db.read() as session:
-        assert count(session, Interaction) == entries
-        assert count(session, Copy) == 2 and outcomes(session) == {"logged": 2}
-
-
-def test_a_later_copy_of_a_reused_id_finds_its_own_twin(db: Database, keyring: Keyring) -> None:
-    _cast(db)
-    desk, other = Desk(db, keyring), Desk(db, keyring, COLLEAGUE)
-    odd = {"message_id": "same@x", "to": [REP, COLLEAGUE]}
-    desk.take(note(subject="Alpha", **odd), note(subject="Beta", **odd))
-    other.take(note(subject="Beta", **odd))
-    other.take(note(subject="Alpha", **odd))
-    with db.read() as session:
-        assert count(session, Interaction) == 2
-        assert Counter(session.exec(select(Copy.interaction_id)).all()) == {1: 2, 2: 2}
-
-
-def test_a_copy_that_may_be_opened_fills_in_what_the_first_kept_closed(any_db: Database, keyring: Keyring) -> None:
-    _cast(any_db)
-    Desk(any_db, keyring, REP, visibility="metadata").take(note(message_id="one@x", text=None))
-    Desk(any_db, keyring, COLLEAGUE).take(note(message_id="one@x", text="We accept your offer, please go ahead."))
-    with any_db.read() as session:
-        row = session.exec(select(Interaction)).one()
-        assert row.new_text.startswith("We accept") and row.snippet
-
-
-def test_a_copy_does_not_reverse_what_a_person_decided(any_db: Database, keyring: Keyring) -> None:
-    _cast(any_db, "Alpha", "Beta")
-    desk, other = Desk(any_db, keyring), Desk(any_db, keyring, COLLEAGUE)
-    desk.take(note(message_id="one@x"))
-    with any_db.write() as session:
-        held = session.exec(select(Held)).one()
-        choose_none(session, held, user_id=desk.account.user_id, now=NOW)
-    other.take(note(message_id="one@x"))
-    with any_db.read() as session:
-        assert count(session, Link) == 0 and outcomes(session) == {"logged": 2}
-        assert session.exec(select(Held.state)).all() == ["none"]
-
-
-def test_a_copy_does_not_bring_back_a_link_that_was_taken_off(any_db: Database, keyring: Keyring) -> None:
-    _cast(any_db)
-    Desk(any_db, keyring).take(note(message_id="one@x"))
-    with any_db.write() as session:
-        row = session.exec(select(Interaction)).one()
-        unlink(session, row, session.exec(select(Link.deal_id)).one(), now=NOW)
-    Desk(any_db, keyring, COLLEAGUE).take(note(message_id="one@x"))
-    with any_db.read() as session:
-        assert on_deals(session) == [] and kinds(session)["interaction.logged"] == 1
-
-
 def test_what_fits_several_deals_is_held_for_its_owner_alone(any_db: Database, keyring: Keyring) -> None:
-    _cast(any_db, "Alpha", "Beta")
+    northwind(any_db, "Alpha", "Beta")
     desk = Desk(any_db, keyring)
     desk.take(note(subject="Which one?"))
     Desk(any_db, keyring, COLLEAGUE).take(note(subject="Which one?"))
@@ -222,7 +110,7 @@ def test_what_fits_several_deals_is_held_for_its_owner_alone(any_db: Database, k
 def test_poison_stops_nobody(any_db: Database, keyring: Keyring) -> None:
     """Field note 2: of 1,000 one raises in parse, one is 404, one is 500 for ever: 997 stored, the cursor moved, health
     says what is owed, and in the end nothing is in doubt."""
-    _cast(any_db)
+    northwind(any_db)
     desk = Desk(any_db, keyring)
     good = [note(subject=f"Mail {number}") for number in range(997)]
     poison = [
@@ -256,7 +144,7 @@ def test_poison_stops_nobody(any_db: Database, keyring: Keyring) -> None:
 
 def test_an_item_that_is_not_yet_there_is_asked_for_again(any_db: Database, keyring: Keyring) -> None:
     desk = Desk(any_db, keyring)
-    _cast(any_db)
+    northwind(any_db)
     late = note(subject="Late")
     desk.take(Unreadable(late.item_id, "not_found", gone=True))
     with any_db.read() as session:
@@ -279,7 +167,7 @@ def test_a_throttled_read_is_no_strike(any_db: Database, keyring: Keyring) -> No
 
 
 def test_a_fault_never_takes_back_what_is_known(any_db: Database, keyring: Keyring) -> None:
-    _cast(any_db)
+    northwind(any_db)
     desk = Desk(any_db, keyring)
     logged, ignored, inside = note(), note(OUTSIDER), note(COLLEAGUE)
     desk.take(logged, ignored, inside)
@@ -311,7 +199,7 @@ def test_a_fault_never_takes_back_what_is_known(any_db: Database, keyring: Keyri
 def test_removal_marks_what_is_logged_and_accounts_for_what_is_not(
     any_db: Database, keyring: Keyring, reason: str
 ) -> None:
-    _cast(any_db)
+    northwind(any_db)
     desk = Desk(any_db, keyring)
     logged, ignored = note(), note(OUTSIDER)
     desk.take(logged, ignored, Listed("listed"), Unreadable("owed", "x"))
@@ -330,7 +218,7 @@ def test_removal_marks_what_is_logged_and_accounts_for_what_is_not(
 
 
 def test_headers_alone_open_only_what_concerns_a_contact(any_db: Database, keyring: Keyring) -> None:
-    _cast(any_db)
+    northwind(any_db)
     desk = Desk(any_db, keyring)
     ours, theirs, inside = note(text=None), note(OUTSIDER, text=None), note(COLLEAGUE, text=None)
     whole = note()
@@ -386,7 +274,7 @@ def test_mail_that_turns_out_to_be_internal_loses_its_hashes(any_db: Database, k
 
 
 def test_a_conversation_is_one_thread_whichever_mail_is_seen_first(any_db: Database, keyring: Keyring) -> None:
-    _cast(any_db)
+    northwind(any_db)
     desk, other = Desk(any_db, keyring), Desk(any_db, keyring, COLLEAGUE)
     root = note(message_id="root@x")
     reply = note(REP, BUYER, "Re: Hello", message_id="re@x", references=("root@x",), outbound=True)
@@ -399,7 +287,7 @@ def test_a_conversation_is_one_thread_whichever_mail_is_seen_first(any_db: Datab
 
 
 def test_two_threads_that_turn_out_to_be_one_are_joined(any_db: Database, keyring: Keyring) -> None:
-    _cast(any_db)
+    northwind(any_db)
     desk = Desk(any_db, keyring)
     desk.take(note(message_id="a@x", thread="g1"))
     desk.take(note(message_id="c@x", references=("b@x",), thread="g2"))
@@ -414,7 +302,7 @@ def test_a_race_for_the_keys_of_a_thread_ends_in_one_thread(any_db: Database, ke
     """Field note 22: another worker stored the conversation after our address book was read."""
     from worker import threads, view
 
-    _cast(any_db)
+    northwind(any_db)
     desk = Desk(any_db, keyring)
     desk.take(note(message_id="a@x"))
     late = view.of_message(note(message_id="b@x", references=("a@x",)), desk.source)
@@ -425,7 +313,7 @@ def test_a_race_for_the_keys_of_a_thread_ends_in_one_thread(any_db: Database, ke
 
 def test_hostile_text_is_stored_without_harm(any_db: Database, keyring: Keyring) -> None:
     """Field note 24: NUL bytes, lone surrogates, two thousand recipients."""
-    _cast(any_db)
+    northwind(any_db)
     crowd = tuple(Party("to", f"p{number}@crowd.example", "N\x00ame\ud800") for number in range(2000))
     Desk(any_db, keyring).take(
         note(
@@ -444,7 +332,7 @@ def test_hostile_text_is_stored_without_harm(any_db: Database, keyring: Keyring)
 def test_history_is_announced_only_when_the_team_asks(any_db: Database, keyring: Keyring) -> None:
     from models.setting import set_team_setting
 
-    _cast(any_db)
+    northwind(any_db)
     desk = Desk(any_db, keyring)
     desk.take(note(at=NOW - timedelta(days=2)), note(subject="News"))
     with any_db.write() as session:
@@ -457,7 +345,7 @@ def test_history_is_announced_only_when_the_team_asks(any_db: Database, keyring:
 
 def test_an_event_tells_no_more_than_the_account_allows(any_db: Database, keyring: Keyring) -> None:
     """Field note 9: webhooks included."""
-    _cast(any_db)
+    northwind(any_db)
     Desk(any_db, keyring, visibility="subject").take(note(subject="Shown", text=None))
     Desk(any_db, keyring, COLLEAGUE, visibility="metadata").take(note(subject="Hidden", text=None))
     with any_db.read() as session:
@@ -468,7 +356,7 @@ def test_an_event_tells_no_more_than_the_account_allows(any_db: Database, keyrin
 
 
 def test_what_was_stored_makes_the_deal_think(any_db: Database, keyring: Keyring) -> None:
-    _cast(any_db)
+    northwind(any_db)
     work = at_rest(any_db, keyring)
     keep_up(work)
     Desk(any_db, keyring).take(note())
