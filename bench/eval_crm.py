@@ -23,8 +23,8 @@ import house as building
 from bench.figures import figure, keep_cases, say
 from models.contact import Company
 from models.deal import Deal, StageChange
+from models.imports.chance import read_chance
 from models.imports.columns import propose
-from models.imports.deals import read_chance
 from models.imports.rows import Cells, plan_of
 from models.imports.run import keep_file
 from models.imports.store import PART, Import, ImportFault, ask_for, claim_import, part_of, remove_import

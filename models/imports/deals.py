@@ -1,192 +1,21 @@
 """Rows of deals: one with a known external id, else with a known name at the same company, is brought up to date; every other
 is new. A closed deal keeps its dates: it enters the pipeline when it was created and is decided on its closing day."""
 
-import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 
 from sqlmodel import Session, col, select
 
 from models.db import chunks
-from models.deal import Actor, Deal, DealContact, add_deal, check_amount, move_deal
-from models.imports.cells import read_amount, read_date, text_of
-from models.imports.columns import simple
+from models.deal import Actor, Deal, DealContact, add_deal, move_deal
+from models.imports.chance import Chance
 from models.imports.firms import Firms
-from models.imports.people import People, addresses_in, domains_in
-from models.imports.rows import Cells, Fault, Outcome, Plan
-from models.pipeline import FINAL, Pipeline, Stage, default_pipeline
-from models.user import User
+from models.imports.meanings import Owners, Stages, meaning_of
+from models.imports.people import People
+from models.imports.rows import Fault, Outcome, Plan
+from models.pipeline import FINAL, Stage
 
 BY_IMPORT = Actor(None, "import")
-_MEANINGS = {
-    "lead": "lead, new, open, prospect, prospecting, prospection, inbox, backlog, neu, nieuw, nouveau, nuevo, offen, "
-    "new lead, lead in, interessent, unqualified, potential, pipeline",
-    "contacted": "contacted, contact made, contact, engaging, engaged, attempted to contact, connected, kontaktiert, "
-    "gecontacteerd, contacte, contactado, appointment scheduled, appointmentscheduled, meeting scheduled, discovery, demo, "
-    "demo scheduled, first meeting, erstgesprach",
-    "qualified": "qualified, qualification, qualified to buy, qualifiedtobuy, sql, needs analysis, needs defined, value proposition, "
-    "id decision makers, qualifiziert, gekwalificeerd, qualifie, calificado, presentation scheduled, presentationscheduled",
-    "proposal": "proposal, proposal made, proposal sent, proposal price quote, quote, quote sent, offer, offer sent, negotiation, "
-    "negotiation review, negotiations started, negotiating, contract sent, contractsent, decision maker bought in, "
-    "decisionmakerboughtin, angebot, angebot versendet, offerte, offerte verstuurd, verhandlung, onderhandeling, devis, "
-    "devis envoye, proposition, negociation, propuesta, negociacion, presupuesto, perception analysis, contract",
-    "won": "won, closed won, closedwon, win, successful, gewonnen, gagne, gagnee, ganado, ganada, signed, true",
-    "lost": "lost, closed lost, closedlost, loss, unsuccessful, verloren, perdu, perdue, perdido, perdida, disqualified, "
-    "abgelehnt, dead, abandoned",
-    "fridge": "fridge, on hold, onhold, postponed, paused, parked, nurture, nurturing, zuruckgestellt, uitgesteld, en pause, "
-    "en espera, stalled, later",
-}
-_BY_WORD = {word.strip(): meaning for meaning, words in _MEANINGS.items() for word in words.split(",")}
-
-
-@dataclass
-class Chance:
-    """A row as it was read."""
-
-    external_id: str
-    name: str
-    company: str
-    domains: list[str]
-    contacts: list[str]
-    emails: list[str]
-    owner: str
-    pipeline: str
-    stage: str
-    status: str
-    amount_minor: int | None
-    currency: str
-    created_at: datetime | None
-    expected: date | None
-    closed_at: datetime | None
-    won_at: datetime | None
-    lost_at: datetime | None
-    stage_since: datetime | None
-    reason: str
-    next_step: str
-    said: list[str] = field(default_factory=list)
-
-    @property
-    def keys(self) -> list[str]:
-        """What the row is known by."""
-        named = "\0".join((self.name.casefold(), self.company.casefold(), *self.domains[:1]))
-        return [f"id\0{self.external_id}" if self.external_id else named]
-
-    def leave_out(self, addresses: set[str], why: str) -> None:
-        """The deal comes without these people."""
-        if len(self.contacts) == len(self.emails):
-            pairs = zip(self.contacts, self.emails, strict=True)
-            self.contacts = [name for name, address in pairs if address not in addresses]
-        else:
-            self.contacts = []
-        self.emails = [address for address in self.emails if address not in addresses]
-        self.said.append(why)
-
-
-def read_chance(cells: Cells) -> Chance:
-    """Pure. Raises Fault."""
-    domains, said = domains_in(cells)
-    emails, bad = addresses_in(cells, "contact_emails")
-    company = cells.text("company")
-    if "company" in cells and not company and not domains:
-        said.append(f"There is no company in the column {cells.plan.columns[cells.plan.places['company'][0]]}.")
-    money = cells.amount("amount", read_amount)
-    _check(money)
-    expected, closed = cells.date("expected_close", read_date), cells.date("close_date", read_date)
-    return Chance(
-        external_id=cells.text("external_id", 100),
-        name=_name(cells, company, domains),
-        company=company,
-        domains=domains,
-        contacts=_names(cells),
-        emails=emails,
-        owner=cells.text("owner"),
-        pipeline=cells.text("pipeline"),
-        stage=cells.text("stage"),
-        status=cells.text("status"),
-        amount_minor=money[0] if money else None,
-        currency=_currency(cells, money),
-        created_at=cells.date("created_at", read_date),
-        expected=(expected or closed).date() if expected or closed else None,  # pyright: ignore[reportOptionalMemberAccess]
-        closed_at=closed,
-        won_at=cells.date("won_at", read_date),
-        lost_at=cells.date("lost_at", read_date),
-        stage_since=cells.date("stage_since", read_date),
-        reason=cells.text("close_reason", 500),
-        next_step=cells.text("next_step", 2_000),
-        said=said + [f"{one!r} is not an e-mail address and is left out." for one in bad],
-    )
-
-
-class Stages:
-    """Every pipeline's stages, and what the words of a file mean among them. ``chosen``: stage id by value, as a person
-    said."""
-
-    def __init__(self, session: Session, chosen: dict[str, int]) -> None:
-        self._default = default_pipeline(session).id or 0
-        self._pipelines = {row.id or 0: row.name for row in session.exec(select(Pipeline))}
-        self._stages = list(session.exec(select(Stage).order_by(col(Stage.position))))
-        self._by_id = {stage.id or 0: stage for stage in self._stages}
-        self._chosen = chosen
-
-    def pipeline(self, name: str) -> int | None:
-        """The pipeline with a name, None when there is none of it."""
-        if not name:
-            return self._default
-        return next((key for key, known in self._pipelines.items() if known.casefold() == name.casefold()), None)
-
-    def find(self, pipeline_id: int, value: str) -> tuple[Stage | None, bool]:
-        """(stage, whether that is certain) of a value: as a person said, else by name or meaning, else by the words that
-        other programs use for it."""
-        chosen = self._by_id.get(self._chosen.get(value, 0))
-        if chosen is not None:
-            return chosen, True
-        here, words = self.of(pipeline_id), simple(value)
-        named = next((stage for stage in here if simple(stage.name) == words), None)
-        if named is not None:
-            return named, True
-        meaning = words if words in _MEANINGS else _BY_WORD.get(words, "")
-        return next((stage for stage in here if stage.meaning == meaning), None), words in _MEANINGS
-
-    def of(self, pipeline_id: int) -> list[Stage]:
-        """A pipeline's stages in order."""
-        return [stage for stage in self._stages if stage.pipeline_id == pipeline_id]
-
-    def final(self, pipeline_id: int, meaning: str) -> Stage:
-        """The stage for won or lost deals. Raises Fault when the pipeline has none."""
-        found = next((stage for stage in self.of(pipeline_id) if stage.meaning == meaning), None)
-        if found is None:
-            raise Fault(f"The pipeline {self._pipelines.get(pipeline_id, '')!r} has no stage for {meaning} deals.")
-        return found
-
-    def first(self, pipeline_id: int) -> Stage:
-        """Where a deal enters a pipeline."""
-        return next(stage for stage in self.of(pipeline_id) if stage.meaning not in (*FINAL, "fridge"))
-
-    @property
-    def default(self) -> int:
-        """The default pipeline's id."""
-        return self._default
-
-
-class Owners:
-    """Who owns what: users by address or by name. ``chosen``: user id by value, as a person said."""
-
-    def __init__(self, session: Session, chosen: dict[str, int]) -> None:
-        users = list(session.exec(select(User).order_by(col(User.disabled_at).is_not(None), col(User.id))))
-        self._by_name: dict[str, int] = {}
-        for user in users:
-            for word in (user.email, user.name):
-                self._by_name.setdefault(_fold(word), user.id or 0)
-        self._ids, self._chosen = {user.id or 0 for user in users}, chosen
-
-    def find(self, value: str) -> int | None:
-        """A user's id; None for nobody we know."""
-        chosen = self._chosen.get(value)
-        if chosen is not None:
-            return chosen if chosen in self._ids else None
-        inner = re.search(r"<([^>]+)>", value)
-        return self._by_name.get(_fold(value)) or (self._by_name.get(_fold(inner[1])) if inner else None)
 
 
 class Deals:
@@ -237,7 +66,7 @@ class Deals:
         if stage is not None and stage.meaning in FINAL:
             return self._stages.first(stage.pipeline_id), stage
         where = stage or self._stages.first(pipeline_id)
-        meaning = _BY_WORD.get(simple(chance.status), "")
+        meaning = meaning_of(chance.status)
         if not meaning and not chance.stage and not chance.status:
             meaning = "won" if chance.won_at else "lost" if chance.lost_at else ""
         return where, self._stages.final(where.pipeline_id, meaning) if meaning in FINAL else None
@@ -375,36 +204,3 @@ class Deals:
 def _closing_day(chance: Chance, final: Stage | None) -> datetime | None:
     own = {"won": chance.won_at, "lost": chance.lost_at}.get(final.meaning if final else "")
     return own or chance.closed_at
-
-
-def _name(cells: Cells, company: str, domains: list[str]) -> str:
-    """A deal's name; without one, what is sold; else to whom."""
-    name = (
-        cells.text("name") or cells.text("product") or company or "".join(domains[:1]) or cells.text("external_id", 100)
-    )
-    if not name:
-        raise Fault("There is nothing in this row that could name the deal.")
-    return name
-
-
-def _names(cells: Cells) -> list[str]:
-    whole = ";".join(text_of(cell) for _, cell in cells.filled("contact_names"))
-    return [name for name in (" ".join(part.split()) for part in re.split(r"[;|\n]", whole)) if name][:50]
-
-
-def _currency(cells: Cells, money: tuple[int, str] | None) -> str:
-    said = cells.text("currency", 40)
-    found = re.search(r"\b([A-Za-z]{3})\b", said) if said else None
-    signs = {"€": "EUR", "$": "USD", "£": "GBP", "¥": "JPY"}
-    if said and not found and said not in signs:
-        raise Fault(f"{said!r} is not a currency; three letters are, such as EUR.")
-    return found[1].upper() if found else signs.get(said, "") or (money[1] if money else "")
-
-
-def _check(money: tuple[int, str] | None) -> None:
-    if money is not None:
-        check_amount(money[0])
-
-
-def _fold(word: str) -> str:
-    return " ".join(word.casefold().split())

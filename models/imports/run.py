@@ -15,8 +15,10 @@ from models.db import Database
 from models.erasure import Erased, erased_among
 from models.errors import Invalid, ModelError, NotFound
 from models.imports import columns
-from models.imports.deals import Chance, Deals, Owners, Stages, read_chance
+from models.imports.chance import Chance, read_chance
+from models.imports.deals import Deals
 from models.imports.firms import Firms
+from models.imports.meanings import Owners, Stages
 from models.imports.people import People, Person, domains_of, read_person
 from models.imports.rows import Cells, Fault, Outcome, Plan, Seen, Taken, plan_of
 from models.imports.sheet import Row, open_sheet
