@@ -134,3 +134,15 @@ def make_outlook(world: sandbox.World, server: sandbox.Server) -> Iterator[Calla
 def outlook_link(make_outlook: Callable[..., Any]) -> Any:
     """The rep's Microsoft account."""
     return make_outlook()
+
+
+@pytest.fixture
+def diary(outlook_link: Any) -> Any:
+    """The sandbox's own calendar of the rep."""
+    return outlook_link.box.calendar
+
+
+@pytest.fixture
+def calendar(outlook_link: Any) -> Any:
+    """The same as the connector reads it."""
+    return outlook_link.connection.calendar(outlook_link.box.calendar.default)
