@@ -33,11 +33,17 @@ class OutlookSight:
             for key, item in list(self._box.items.items())
         }
 
+    def ended(self, key: str) -> set[str]:
+        """Nobody looks into the folders for what was thrown away: what was deleted there may be said to lie there still."""
+        gone = self._box.gone.get(key)
+        return {"deleted"} if gone is None else {"deleted", self._place(gone)} - {"present"}
+
     def _place(self, item: Item) -> str:
         """A folder that was thrown away took along what is in it."""
-        folder = self._box.folders[item.folder]
-        while folder.well_known not in OUT_OF_SIGHT and folder.parent in self._box.folders:
-            folder = self._box.folders[folder.parent]
+        folders = self._box.folders | self._box.tree.dropped
+        folder = folders[item.folder]
+        while folder.well_known not in OUT_OF_SIGHT and folder.parent in folders:
+            folder = folders[folder.parent]
         return OUT_OF_SIGHT.get(folder.well_known, "present")
 
     def _draft(self, item: Item) -> bool:

@@ -39,6 +39,10 @@ class Sight(Protocol):
         """Every message by its id."""
         ...
 
+    def ended(self, key: str) -> set[str]:
+        """What may be said of the place of a message that is no more."""
+        ...
+
     def behind(self, kind: str, cursor: str, now: datetime) -> list[str]:
         """The ids that a cursor of a mail or calendar source says are behind it; none for one that has expired."""
         ...
@@ -59,6 +63,9 @@ class GmailSight:
 
     def letters(self) -> dict[str, Letter]:
         return {one.id: Letter(one.envelope, _place(one), _counts(one)) for one in list(self._box.messages.values())}
+
+    def ended(self, key: str) -> set[str]:
+        return {"deleted"}
 
     def behind(self, kind: str, cursor: str, now: datetime) -> list[str]:
         state = json.loads(cursor)

@@ -70,7 +70,9 @@ def _mail(session: Session, stage: Stage, source: Source, read: bool) -> Iterato
             continue
         yield from _entry(key, stored, entry, copies.get(key), read)
     for key, entry in entries.items():
-        if key not in there and entry.state != "deleted" and entry.outcome != "gone" and entry.reason != "draft":
+        if key in there or entry.outcome == "gone" or entry.reason == "draft":
+            continue
+        if entry.state not in stage.sight.ended(key):
             yield f"mail {key} was deleted, and the ledger says {entry.outcome}, {entry.state}"
     yield from _interactions(session, there, copies, read)
 

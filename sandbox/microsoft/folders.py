@@ -76,11 +76,12 @@ class Folder:
 
 
 class FolderTree:
-    """`log` tells what became of folders; `bump` gives the mailbox's next serial number. Languages: en, de."""
+    """`log` tells what became of folders, `dropped` holds those that are no more; `bump` gives the mailbox's next serial number. Languages: en, de."""
 
     def __init__(self, make_id: Callable[[str], str], language: str, bump: Callable[[], int]) -> None:
         self._make_id, self._bump = make_id, bump
         self.folders: dict[str, Folder] = {}
+        self.dropped: dict[str, Folder] = {}
         self.log: list[Entry] = []
         self.generation = 1
         for name, (parent, english, german) in _TREE.items():

@@ -229,7 +229,7 @@ class OutlookBox:
             folder = self.folders[self.folder(name)]
             for _, key in list(folder.order):
                 self.purge(key)
-            del self.folders[folder.id]
+            self.tree.dropped[folder.id] = self.folders.pop(folder.id)
             self.tree.note(folder, "removed")
 
     def add_alias(self, address: str) -> None:

@@ -25,7 +25,7 @@ from tests.journeys.brittle import Brittle, Crash
 
 NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
 SHRINK = bool(os.environ.get("HYPOTHESIS_SHRINK"))
-EXAMPLES, STEPS = (260, 50) if NIGHTLY else (12, 50)
+EXAMPLES, STEPS = (215, 50) if NIGHTLY else (12, 50)
 LEAST = 10_000 if NIGHTLY else 500
 HORIZON = timedelta(days=4)
 PEOPLE = [(BUYER, REP), (REP, BUYER), (STRANGER, REP), (COLLEAGUE, REP)]
