@@ -1,13 +1,13 @@
 """Rows of contacts: somebody known by any of their addresses is brought up to date, everybody else is new."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlmodel import Session, col, select
 
 from models.addresses import domain_of
-from models.contact import Contact, ContactAddress, add_contact, addresses_of, set_addresses
+from models.contact import Contact, ContactAddress, Newcomer, add_contact, add_contacts, addresses_of, set_addresses
 from models.db import chunks
 from models.imports.cells import read_addresses, read_domains, read_yes
 from models.imports.firms import Firms
@@ -98,15 +98,36 @@ class People:
     def take(self, person: Person) -> tuple[Outcome, list[str]]:
         """Make or update the contact of a row. Raises Fault when its addresses are two contacts'."""
         row = self.holder(person.emails)
-        company_id, said = self._firms.find(person.company, person.domains, person.emails[0])
         if row is None:
-            row = self._add(person.name, person.emails, company_id, person.title, person.phone)
-            row.never_log = bool(person.never_log)
+            new, said = self.newcomer(person)
+            self.add(new)
             return "created", said
+        company_id, said = self._firms.find(person.company, person.domains, person.emails[0])
         if not person.company and not person.domains:
             company_id = row.company_id or company_id
         changed = self._update(row, person, company_id)
         return ("updated" if changed else "same"), said
+
+    def is_new(self, person: Person) -> bool:
+        """Whether nobody has any of a row's addresses."""
+        return self._holders.keys().isdisjoint(person.emails)
+
+    def newcomer(self, person: Person) -> tuple[Newcomer, list[str]]:
+        """(who a row's new person is to become, what to say); their company is made when it is new."""
+        company_id, said = self._firms.find(person.company, person.domains, person.emails[0])
+        never = bool(person.never_log)
+        return Newcomer(person.name, person.emails, company_id, person.title, person.phone, never), said
+
+    def add_all(self, people: Sequence[Newcomer]) -> None:
+        """Make many contacts at once. Raises Conflict, Invalid, and then nobody was made."""
+        self.written += 1
+        for key, person in zip(add_contacts(self._session, people, now=self._now), people, strict=True):
+            self._know(key, person.emails)
+
+    def add(self, person: Newcomer) -> None:
+        """The same for one. Raises Conflict, Invalid."""
+        row = self._add(person.name, list(person.emails), person.company_id, person.title, person.phone)
+        row.never_log = person.never_log
 
     def holder(self, emails: list[str]) -> Contact | None:
         """Who has these addresses. Raises Fault when two do."""
@@ -114,9 +135,14 @@ class People:
         if len(found) > 1:
             (one, first), (other, second) = list(found.items())[:2]
             raise Fault(
-                f"{first} is {self._rows[one].name}'s and {second} is {self._rows[other].name}'s: these are two contacts."
+                f"{first} is {self._row(one).name}'s and {second} is {self._row(other).name}'s: these are two contacts."
             )
-        return self._rows[next(iter(found))] if found else None
+        return self._row(next(iter(found))) if found else None
+
+    def _row(self, key: int) -> Contact:
+        if key not in self._rows:
+            self._rows[key] = self._session.get_one(Contact, key)
+        return self._rows[key]
 
     def of_address(self, address: str, name: str, company_id: int | None) -> int:
         """The contact with an address; made when nobody has it."""
@@ -136,7 +162,7 @@ class People:
             self._session, name=name, emails=emails, now=self._now, company_id=company_id, title=title, phone=phone
         )
         self._rows[row.id or 0] = row
-        self._know(row, emails)
+        self._know(row.id or 0, emails)
         return row
 
     def _update(self, row: Contact, person: Person, company_id: int | None) -> bool:
@@ -155,13 +181,13 @@ class People:
         have = self._have.get(row.id or 0, [])
         more = [address for address in person.emails if address not in have]
         if more:
-            self._know(row, set_addresses(self._session, row, [*have, *more]))
+            self._know(row.id or 0, set_addresses(self._session, row, [*have, *more]))
         return bool(changes or more)
 
-    def _know(self, row: Contact, addresses: Iterable[str]) -> None:
+    def _know(self, key: int, addresses: Iterable[str]) -> None:
         for address in addresses:
-            self._holders[address] = row.id or 0
-            self._have.setdefault(row.id or 0, []).append(address)
+            self._holders[address] = key
+            self._have.setdefault(key, []).append(address)
             self.fresh.append(address)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from sqlmodel import Session
 
 from models.addresses import forget_many
+from models.contact import Newcomer
 from models.db import Database
 from models.erasure import Erased, erased_among
 from models.errors import Invalid, ModelError, NotFound
@@ -114,7 +115,13 @@ def take_part(session: Session, keyring: Keyring, row: Import, *, now: datetime,
     known = _without_erased(session, row.kind, known, taken)
     hands = _Hands(session, keyring, row.kind, plan, [found for _, found in known], now)
     for one, found in known:
+        if hands.may_wait(found) and not _repeated_by(found, seen):
+            _queue(hands, one, found, seen)
+            continue
+        if hands.is_waited_for(found):
+            _enter(session, hands, taken)
         _take(session, hands, one, found, taken, seen)
+    _enter(session, hands, taken)
     hands.reach()
     forget_many()
     return taken
@@ -166,6 +173,8 @@ def missing(row: Import) -> str:
 
 COUNTS = ("created", "updated", "same", "refused", "noted")
 READERS: dict[str, Callable[[Cells], Person | Chance]] = {"contacts": read_person, "deals": read_chance}
+Waiting = tuple[Row, Newcomer, list[str]]
+"""A row, who comes of it, and what was said about it."""
 WHAT = {"contacts": "person", "deals": "deal"}
 
 
@@ -200,9 +209,55 @@ def _take(session: Session, hands: "_Hands", one: Row, found: Any, taken: Taken,
         taken.say(one, " ".join(said), taken=True)
 
 
+def _queue(hands: "_Hands", one: Row, found: Any, seen: Seen) -> None:
+    """Somebody new, of whom no other row has spoken yet: entered together with others, in few statements."""
+    hands.queue(one, found)
+    for key in found.keys:
+        seen.setdefault(hash(key), one[0])
+
+
+def _enter(session: Session, hands: "_Hands", taken: Taken) -> None:
+    """Enter who waits. Should one of them be there by now, in another transaction, each is entered alone."""
+    waiting = hands.waiting()
+    if not waiting:
+        return
+    try:
+        with session.begin_nested():
+            hands.enter([new for _, new, _ in waiting])
+    except ModelError:
+        hands.look_again()
+        for one, new, said in waiting:
+            _enter_one(session, hands, one, new, said, taken)
+        return
+    for one, _, said in waiting:
+        _tell_created(one, said, taken)
+
+
+def _enter_one(session: Session, hands: "_Hands", one: Row, new: Newcomer, said: list[str], taken: Taken) -> None:
+    try:
+        with session.begin_nested():
+            hands.enter_one(new)
+    except ModelError as fault:
+        taken.say((one[0], []) if isinstance(fault, Erased) else one, str(fault), taken=False)
+        hands.look_again()
+        return
+    _tell_created(one, said, taken)
+
+
+def _tell_created(one: Row, said: list[str], taken: Taken) -> None:
+    taken.count("created")
+    if said:
+        taken.say(one, " ".join(said), taken=True)
+
+
+def _repeated_by(found: Any, seen: Seen) -> set[int]:
+    """The rows of this file that were the same."""
+    return {seen[hash(key)] for key in found.keys if hash(key) in seen}
+
+
 def _repeated(found: Any, seen: Seen) -> int:
     """The row of this file that was the same; 0 for none. Raises Fault when there are two that differ."""
-    rows = {seen[hash(key)] for key in found.keys if hash(key) in seen}
+    rows = _repeated_by(found, seen)
     if len(rows) > 1:
         raise Fault(f"Rows {', '.join(map(str, sorted(rows)))} each hold one of its addresses: these are two contacts.")
     return rows.pop() if rows else 0
@@ -219,6 +274,8 @@ class _Hands:
         self._fresh: list[str] = []
         self._domains: list[str] = []
         self._changed: list[int] = []
+        self._waiting: list[Waiting] = []
+        self._waited_for: set[str] = set()
         self._look()
 
     def _look(self) -> None:
@@ -245,6 +302,33 @@ class _Hands:
     def take(self, found: Any) -> tuple[Outcome, list[str]]:
         """Raises Fault, ModelError."""
         return self._people.take(found) if self._deals is None else self._deals.take(found)
+
+    def may_wait(self, found: Any) -> bool:
+        """Whether a row is of somebody whom nobody knows, nor waits for."""
+        return self.kind == "contacts" and self._people.is_new(found) and not self.is_waited_for(found)
+
+    def is_waited_for(self, found: Any) -> bool:
+        """Whether one who waits has an address of this row."""
+        return not self._waited_for.isdisjoint(found.emails)
+
+    def queue(self, one: Row, found: Any) -> None:
+        """Decide on a row now, and enter its person later. Their company is made at once, in the order of the rows."""
+        new, said = self._people.newcomer(found)
+        self._waiting.append((one, new, [*found.said, *said]))
+        self._waited_for |= set(found.emails)
+
+    def waiting(self) -> list["Waiting"]:
+        """Who waits, handed over."""
+        found, self._waiting, self._waited_for = self._waiting, [], set()
+        return found
+
+    def enter(self, people: list[Newcomer]) -> None:
+        """Raises ModelError, and then nobody was entered."""
+        self._people.add_all(people)
+
+    def enter_one(self, new: Newcomer) -> None:
+        """Raises ModelError."""
+        self._people.add(new)
 
     def reach(self) -> None:
         """Ask for earlier mail of who is new, once."""
