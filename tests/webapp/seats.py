@@ -68,5 +68,17 @@ def toast(page: Page, words: str) -> None:
 
 def faults(page: Page) -> list[Any]:
     """What axe complains of, short."""
-    found = Axe().run(page).response["violations"]
+    return _short(Axe().run(page).response["violations"])
+
+
+def faults_by_day_and_night(page: Page) -> list[Any]:
+    """The same in light and in dark, where nothing but the contrast can differ."""
+    page.emulate_media(color_scheme="light")
+    found = faults(page)
+    page.emulate_media(color_scheme="dark")
+    dark = page.evaluate("axe.run({runOnly: {type: 'rule', values: ['color-contrast']}})")
+    return found + _short(dark["violations"])
+
+
+def _short(found: list[Any]) -> list[Any]:
     return [(one["id"], [node["html"][:200] for node in one["nodes"][:3]]) for one in found]

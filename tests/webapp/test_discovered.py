@@ -20,7 +20,7 @@ from tests.models.strangers import exchanged
 from tests.support import BUYER, COLLEAGUE, REP
 from tests.web import api, key_of
 from tests.webapp.office import Office, office
-from tests.webapp.seats import browser, faults, seat, toast
+from tests.webapp.seats import browser, faults_by_day_and_night, seat, toast
 
 __all__ = ["browser"]
 PEOPLE = {
@@ -204,14 +204,13 @@ def test_keys_tick_take_in_ignore_and_take_back(house: building.House, browser: 
 
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_pages_have_no_faults(house: building.House, browser: Browser, width: int, scheme: str) -> None:
-    with found(house) as room, seat(browser, room, width=width, scheme=scheme) as page:
+def test_the_pages_have_no_faults(house: building.House, browser: Browser, width: int) -> None:
+    with found(house) as room, seat(browser, room, width=width) as page:
         for path in ("/discovered", f"/contacts/{room.contact}", f"/companies/{room.company}"):
             page.goto(path)
             for fold in page.locator("details.fold summary").all():
                 fold.click()
-            assert faults(page) == [], path
+            assert faults_by_day_and_night(page) == [], path
             assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
