@@ -13,7 +13,7 @@ Invariants, whatever the provider does:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -230,6 +230,3 @@ class Calendar(Protocol):
     def listed_until(self, *, now: datetime) -> datetime | None:
         """Where a first listing ends: it says nothing of what lies later. None: it holds all that is to come."""
         ...
-
-
-Progress = Callable[[int], None]

@@ -19,6 +19,8 @@ from connectors.retry_after import seconds
 
 MOST_ANSWER = 4_000
 MOST_READ = 65_536
+_REDIRECT = "The receiver answers with a redirect, which is never followed."
+_BROKEN_OFF = "The answer broke off before its end; its status counts all the same."
 _NETWORK = (
     httpcore.TimeoutException,
     httpcore.NetworkError,
@@ -30,7 +32,8 @@ _NETWORK = (
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a send. ``status`` 0: no answer, and ``error`` says why. Seconds in ``retry_after``."""
+    """What became of a send. ``status`` 0: no answer, and ``error`` says why; beside a status it says what was odd about the
+    answer. Seconds in ``retry_after``."""
 
     status: int
     error: str = ""
@@ -100,24 +103,25 @@ def _post(target: Target, headers: dict[str, str], body: bytes, timeout: float, 
         httpcore.ConnectionPool(ssl_context=secure, max_connections=1, network_backend=backend) as pool,
         pool.stream("POST", target.url, headers=headers, content=body, extensions={"timeout": limits}) as response,
     ):
-        answer = _read(response)
-        error = "The receiver answers with a redirect, which is never followed." if 300 <= response.status < 400 else ""
+        answer, whole = _read(response)
+        error = _REDIRECT if 300 <= response.status < 400 else "" if whole else _BROKEN_OFF
         given = {name.lower(): value for name, value in response.headers}
         wait = seconds(given.get(b"retry-after", b"").decode("latin-1"), datetime.now(UTC))
         return Outcome(response.status, error, answer, _ms(started), wait)
 
 
-def _read(response: httpcore.Response) -> str:
-    """The beginning of the answer. One that goes on for too long was an answer all the same: its status counts."""
-    held = b""
+def _read(response: httpcore.Response) -> tuple[str, bool]:
+    """The beginning of the answer, and whether it came as far as it was wanted. One that breaks off or goes on for too long
+    was an answer all the same: its status counts."""
+    held, whole = b"", True
     try:
         for chunk in response.iter_stream():
             held += chunk
             if len(held) >= MOST_READ:
                 break
     except (httpcore.ReadTimeout, httpcore.ReadError, httpcore.RemoteProtocolError):
-        pass
-    return held[:MOST_ANSWER].decode("utf-8", "replace").replace("\x00", "")
+        whole = False
+    return held[:MOST_ANSWER].decode("utf-8", "replace").replace("\x00", ""), whole
 
 
 class _Pinned(httpcore.SyncBackend):

@@ -15,7 +15,6 @@ from models.money import MOST_MINOR
 from models.pipeline import FINAL, Stage, default_pipeline, stages_of
 from models.user import User
 
-SOURCES = ("person", "suggestion", "rule", "api", "import")
 ROLES = ("buyer", "decision maker", "champion", "user", "finance", "legal", "other")
 
 
@@ -58,7 +57,7 @@ class DealContact(SQLModel, table=True):
 
 class StageChange(SQLModel, table=True):
     """One move. ``from_stage_id`` is None for a deal's first stage. ``before``: what else the move changed on the deal, as
-    it was. Taken back when ``undone_at`` is set."""
+    it was. ``source``: person | suggestion | rule | api | import. Taken back when ``undone_at`` is set."""
 
     __tablename__ = "stage_change"  # pyright: ignore[reportAssignmentType]
     id: int | None = Field(default=None, primary_key=True)

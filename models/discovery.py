@@ -33,12 +33,11 @@ EARLY = timedelta(days=14)
 UNDO = timedelta(hours=1)
 MOST = 2_000
 """Offers shown at the most."""
-STATES = ("open", "accepted", "ignored", "never")
 
 
 class Discovery(SQLModel, table=True):
     """Somebody whom a user wrote to. ``hash`` is the keyed hash of the address; ``early``: found while the address book was
-    empty. ``batch`` names what was decided together; ``made`` is what an acceptance made, for its undo."""
+    empty. ``state``: open | accepted | ignored | never. ``batch`` names what was decided together; ``made`` is what an acceptance made, for its undo."""
 
     __table_args__ = (UniqueConstraint("user_id", "hash"),)
     id: int | None = Field(default=None, primary_key=True)

@@ -19,7 +19,6 @@ SPAN = timedelta(days=90)
 """How far back is looked."""
 KEPT = timedelta(days=30)
 """So long a finished simulation is kept."""
-STATES = ("computing", "ready", "applying", "applied", "cancelled", "failed")
 KINDS = ("moved", "placed", "taken_off", "asked")
 """Of a move: from deal to deal; from none to one; to none (or no longer logged); to a question."""
 UNDER_WAY = ("computing", "applying")
@@ -29,7 +28,8 @@ class Simulation(SQLModel, table=True):
     """A proposed change of settings. ``changes``: {settings: {name: value}, block: [{kind, value}], unblock: [id]}.
     ``basis`` names the settings that it was computed on; ``place``: {at, id} of the last mail looked at; ``counts`` by kind
     of move and, for what cannot be shown, ``kept_by_hand``, ``maybe_logged`` (ignored items that may match now) and
-    ``left`` (changed by somebody between the look and the application)."""
+    ``left`` (changed by somebody between the look and the application). ``state``: computing | ready | applying | applied |
+    cancelled | failed."""
 
     id: int | None = Field(default=None, primary_key=True)
     user_id: int | None = Field(default=None, foreign_key="user.id", index=True)

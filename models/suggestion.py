@@ -16,8 +16,6 @@ from models.event import announce, event_row
 from models.fields import instant, json_list
 from models.pipeline import Stage
 
-STATES = ("open", "accepted", "dismissed", "superseded", "stale")
-
 
 class Signal(SQLModel, table=True):
     """A piece of evidence in an interaction: what kind, by which rule, and the exact span of ``Interaction.new_text``."""
@@ -36,7 +34,8 @@ class Signal(SQLModel, table=True):
 
 class Suggestion(SQLModel, table=True):
     """A proposed move. ``evidence``: [{interaction_id, rule, quote, start, end}]. ``evidence_key`` names the evidence, so
-    that a dismissal is remembered. ``meaning`` is what the proposed stage meant when it was proposed."""
+    that a dismissal is remembered. ``meaning`` is what the proposed stage meant when it was proposed. ``state``:
+    open | accepted | dismissed | superseded | stale."""
 
     __table_args__ = (
         Index(

@@ -24,9 +24,6 @@ class Clock:
     def now(self) -> float:
         return self._offset if self.virtual else time.time() + self._offset
 
-    def now_ms(self) -> int:
-        return int(self.now() * 1000)
-
     def moment(self) -> datetime:
         return datetime.fromtimestamp(self.now(), UTC)
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 JSON = "application/json; charset=UTF-8"
 
@@ -69,9 +69,6 @@ class Request:
             return json.loads(self.body or b"{}")
         except ValueError:
             raise bad_request("Parse Error") from None
-
-    def segments(self) -> list[str]:
-        return [unquote(piece) for piece in self.path.split("/") if piece]
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ from sqlalchemy import update
 from sqlmodel import Session, col, select
 
 from connectors.errors import ConnectorError, Gone, OperatorFault, Reconnect, Refused, Scope, TryLater
-from models.account import Account, Source, clear_refusal, release_source
+from models.account import Account, Source, release_source
 from models.addresses import domain_of
 from models.db import table
 from models.event import announce, event_row
@@ -176,11 +176,3 @@ def _where(error: Exception) -> str:
     if trace is None:
         return ""
     return f"{trace.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]}:{trace.tb_lineno}"
-
-
-def forgive(session: Session, account_id: int) -> None:
-    """A person says that it should work again now."""
-    account = session.exec(select(Account).where(col(Account.id) == account_id)).first()
-    if account is not None:
-        clear_refusal(account)
-        session.add(account)

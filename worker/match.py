@@ -1,32 +1,29 @@
 """What becomes of an item and who it concerns: pure decisions, each with its reason.
 
 Order: where it lies -> ours only -> blocked -> machine mail -> exact address -> thread -> company's domain; then
-``placement`` says on which deals it stands. Nothing here looks at a subject.
+``placement`` says on which deals it stands. Nothing here looks at a subject. Whom the answers go to is a mere hint
+(provider-contract 8.5): where a list or a form of ours hands a mail on, it may hold it, and nothing else.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from models.addresses import weak
 from models.erasure import NOBODY, WHY
 from models.ours import is_marked
 from worker.book import Book
-from worker.placement import Customer, LinkTo, place
+from worker.placement import Customer, LinkTo, Placement, place
 from worker.view import SENDER_ROLES, Person, View
 
 Outcome = Literal["logged", "held", "ignored", "internal"]
-MACHINE_WORDS = {
-    "bounce": "a bounce",
-    "auto_reply": "an automatic reply",
-    "list": "a mailing list",
-    "bulk": "bulk mail",
-    "calendar": "a calendar notice",
-    "receipt": "a read receipt",
-    "notification": "an automatic notification",
-}
 RECEIVERS = ("to", "cc", "bcc")
+RELAYS = ("list", "notification")
+"""Machine mail that may carry a person's words: a list that writes in its own name (DMARC), a form on a web site."""
+HINT = "reply"
+"""The rule of what was held because a contact gets the answers."""
 PERSONAL_MACHINES = {"bounce", "auto_reply"}
 """Machine mail that says something about the person it comes from: a company's domain is enough for it. The rest is logged
 only where an exact contact takes part, or in a known conversation."""
@@ -34,7 +31,8 @@ only where an exact contact takes part, or in a known conversation."""
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What becomes of an item. ``contacts`` took part, of ``companies``; ``candidates`` are offered when it is held."""
+    """What becomes of an item. ``contacts`` took part, of ``companies``; ``candidates`` are offered when it is held.
+    ``hinted``: nothing but who gets the answers told the customer."""
 
     outcome: Outcome
     reason: str
@@ -44,6 +42,7 @@ class Decision:
     links: tuple[LinkTo, ...] = ()
     candidates: tuple[LinkTo, ...] = ()
     rule: str = ""
+    hinted: bool = False
 
     @property
     def concerns_us(self) -> bool:
@@ -65,7 +64,7 @@ def decide(view: View, book: Book) -> Decision:
     if from_us:
         outsiders = [person for person in outsiders if person.role != "sender"]
     if not outsiders and (from_us or view.kind == "meeting"):
-        return Decision("internal", "between colleagues")
+        return _handed_on(view, authors, book) or Decision("internal", "between colleagues")
     if from_us and is_marked((p.address for p in view.people if p.role in RECEIVERS), book.settings):
         return Decision("ignored", "marked not to be logged")
     refusal = _refusal(view, authors, outsiders, book)
@@ -73,18 +72,49 @@ def decide(view: View, book: Book) -> Decision:
         return Decision("ignored", refusal)
     customers = _who(view, [person for person in outsiders if not book.is_excluded(person.address)], book)
     if customers is None:
-        return Decision("ignored", "machine mail" if view.machine else "no contact")
-    where = place(view, customers, book)
+        unknown = Decision("ignored", "machine mail" if view.machine else "no contact")
+        return _handed_on(view, authors, book) or unknown
+    return _decided(place(view, customers, book), customers, "outbound" if from_us else "inbound")
+
+
+def _decided(where: Placement, customers: Sequence[Customer], direction: str) -> Decision:
     return Decision(
         where.outcome,
         where.reason,
-        "outbound" if from_us else "inbound",
+        direction,
         contacts=tuple(key for customer in customers for key in customer.contacts),
         companies=tuple(sorted({key for customer in customers for key in customer.companies})),
         links=where.links,
         candidates=where.candidates,
         rule=where.rule,
     )
+
+
+def _handed_on(view: View, authors: Sequence[Person], book: Book) -> Decision | None:
+    """A contact's mail that a list of ours or a web form hands on under another name: held for the mailbox's owner, who sees the
+    deals that it may belong to, unless a person put its conversation on one. None where nothing hints at a contact."""
+    if view.kind != "email" or view.outbound or view.forwarded or not _relays(view, authors, book):
+        return None
+    wrote = [person for person in view.hints if not book.is_ours(person.address)]
+    if not wrote or _refusal(view, authors, wrote, book):
+        return None
+    customers = _by_address([person for person in wrote if not book.is_excluded(person.address)], book)
+    if not customers:
+        return None
+    where = place(view, customers, book)
+    if where.outcome == "logged" and where.rule != "thread":
+        name = next(iter(customers[0].contacts.values())).name
+        where = Placement("held", f"answers to it go to {name}", HINT, candidates=where.links)
+    return replace(_decided(where, customers, "inbound"), hinted=True)
+
+
+def _relays(view: View, authors: Sequence[Person], book: Book) -> bool:
+    """Whether no person stands as the author: an address of ours that is no colleague's own, or a machine's."""
+    own = set().union(*book.owner_addresses.values())
+    ours = bool(authors) and all(book.is_ours(person.address) for person in authors)
+    if ours:
+        return all(own.isdisjoint((person.address, weak(person.address))) for person in authors)
+    return view.machine in RELAYS
 
 
 def _authors(view: View) -> list[Person]:

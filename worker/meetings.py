@@ -83,7 +83,7 @@ def hold_meetings(db: Database, now: datetime) -> int:
 
 def _merge(work: Logging, row: Interaction, meeting: Meeting) -> None:
     before = (row.occurred_at, row.ends_at, row.status)
-    _mark_copy(work, row, meeting)
+    _mark_copy(work, meeting)
     if meeting.status == "cancelled":
         if _called_off(work, row, meeting):
             row.status = "cancelled"
@@ -128,7 +128,7 @@ def _one(known: dict[str, Any] | None, party: dict[str, Any]) -> dict[str, Any]:
     return known | party | {"role": "organizer", "name": party["name"] or known["name"], "response": response}
 
 
-def _mark_copy(work: Logging, row: Interaction, meeting: Meeting) -> None:
+def _mark_copy(work: Logging, meeting: Meeting) -> None:
     copies = table(Copy)
     state = "deleted" if meeting.status == "cancelled" else "present"
     work.session.connection().execute(

@@ -12,7 +12,7 @@ import structlog
 
 from connectors.base import Calendar, Connection, Mailbox
 from connectors.errors import ConnectorError, CursorExpired
-from connectors.items import Listed, Page
+from connectors.items import Page
 from models.account import Account, Source, release_source
 from worker import directory, faults, pacing, reconcile, walks
 from worker.context import Work
@@ -78,7 +78,7 @@ def _mail(work: Work, connection: Connection, source: Source, account: Account, 
     box = connection.mailbox(source.external_id)
     ends = work.monotonic() + work.pace.slice
     if not source.cursor and box.searchable:
-        walks.begin(work, box, source, holding)
+        walks.begin(work, box, holding)
     cursor = walks.cursor_of(work, source.id or 0)
     try:
         while (page := _live(work, box, cursor, holding)).more and work.monotonic() < ends:
@@ -86,11 +86,11 @@ def _mail(work: Work, connection: Connection, source: Source, account: Account, 
                 walks.people_first(work, box, holding, ends)
             cursor = walks.cursor_of(work, source.id or 0)
     except CursorExpired as error:
-        walks.recover(work, box, source, holding, error)
+        walks.recover(work, box, holding, error)
         if error.restart:
             return True
     while work.monotonic() < ends:
-        if not walks.step(work, box, source, holding):
+        if not walks.step(work, box, holding):
             return False
     return True
 
@@ -117,17 +117,15 @@ def _calendar(work: Work, connection: Connection, source: Source, account: Accou
     calendar, now = connection.calendar(source.external_id), work.now()
     with work.db.read() as session:
         audit = reconcile.open_audit(session, holding.source_id)
-    found, afresh = _pages(work, calendar, source, holding, source.cursor, now)
+    found, afresh = _pages(work, calendar, holding, source.cursor, now)
     if audit is not None and not afresh:
-        found, afresh = _pages(work, calendar, source, holding, "", now)
+        found, afresh = _pages(work, calendar, holding, "", now)
     if afresh and (audit is not None or source.synced_at is not None):
         reconcile.settle_calendar(work, holding, now, found, until=calendar.listed_until(now=now))
     return False
 
 
-def _pages(
-    work: Work, calendar: Calendar, source: Source, holding: Holding, cursor: str, now: datetime
-) -> tuple[int, bool]:
+def _pages(work: Work, calendar: Calendar, holding: Holding, cursor: str, now: datetime) -> tuple[int, bool]:
     """All pages from a cursor on, or from the start when it has expired: (meetings that a fresh list has and the ledger lacks,
     whether it was one). A cursor that expires again at once is a fault; the next run looks on."""
     found, afresh, restarted = 0, not cursor, False
@@ -137,7 +135,7 @@ def _pages(
         except CursorExpired:
             if restarted:
                 raise
-            walks.restart_calendar(work, source, holding)
+            walks.restart_calendar(work, holding)
             cursor, found, afresh, restarted = "", 0, True, True
             continue
         if page.items or page.cursor != cursor:
@@ -165,13 +163,3 @@ def _directory(work: Work, connection: Connection, source: Source, account: Acco
 
 
 RUNS = {"mail": _mail, "calendar": _calendar, "directory": _directory}
-
-
-def due_in(work: Work, source: Source) -> datetime | None:
-    """When a source is looked at next."""
-    return source.next_sync_at
-
-
-def listed(ids: list[str]) -> list[Listed]:
-    """Ids as what ``open`` and ``headers`` take."""
-    return [Listed(item_id) for item_id in ids]

@@ -43,7 +43,7 @@ SETTLED = ("logged", "held", "ignored", "internal", "gone")
 URGENT, WINDOW, BEYOND = 2, 1, 0
 
 
-def begin(work: Work, box: Mailbox, source: Source, holding: Holding) -> None:
+def begin(work: Work, box: Mailbox, holding: Holding) -> None:
     """Pin the cursor at now, before anything is listed, and open the walks of a first sync."""
     cursor, estimate, now = box.pin(), box.count(), work.now()
     with work.db.write() as session:
@@ -58,7 +58,7 @@ def begin(work: Work, box: Mailbox, source: Source, holding: Holding) -> None:
             session.add(Walk(source_id=row.id or 0, kind="sweep", state={"since": since.isoformat()}, created_at=now))
 
 
-def recover(work: Work, box: Mailbox, source: Source, holding: Holding, error: CursorExpired) -> None:
+def recover(work: Work, box: Mailbox, holding: Holding, error: CursorExpired) -> None:
     """After an expired cursor, or a part of one: a fresh one first, then a re-list of the days that it may have hidden, then
     an audit, which finds what came with an older date and what left. Visible as an event (one for parts that expire
     together), and idempotent, so that nothing is announced twice. Raises TryLater when even the fresh cursor is refused
@@ -95,7 +95,7 @@ def _recovered_lately(row: Source, now: datetime) -> dict[str, str]:
     return {part: at for part, at in parts.items() if now - datetime.fromisoformat(at) < LOOP_GUARD}
 
 
-def restart_calendar(work: Work, source: Source, holding: Holding) -> None:
+def restart_calendar(work: Work, holding: Holding) -> None:
     """After a calendar's 410: list its window again; what was logged stays. The audit that it opens is what still has to
     be done, should this run not live to compare the list with the ledger."""
     now = work.now()
@@ -109,7 +109,7 @@ def restart_calendar(work: Work, source: Source, holding: Holding) -> None:
         _announce_gap(session, row, good, now)
 
 
-def step(work: Work, box: Mailbox, source: Source, holding: Holding) -> bool:
+def step(work: Work, box: Mailbox, holding: Holding) -> bool:
     """The next piece of work of a mailbox. False: there is none."""
     source_id, now = holding.source_id, work.now()
     with work.db.read() as session:

@@ -70,11 +70,6 @@ class MicrosoftConfig:
         here = (parts.scheme, parts.netloc) == (root.scheme, root.netloc)
         return here and parts.path.startswith(f"{root.path}/") and "/.." not in parts.path
 
-    def is_sign_in(self, url: str) -> bool:
-        """Whether an address is one of Entra's own."""
-        parts, root = urlsplit(url), urlsplit(self.login)
-        return (parts.scheme, parts.netloc) == (root.scheme, root.netloc)
-
 
 def _checked(root: str, own: str) -> str:
     root = root.rstrip("/") or own

@@ -113,11 +113,6 @@ class Microsoft:
                     found[email] = event
         return found
 
-    def change_meeting(self, uid: str, **fields: Any) -> None:
-        """The organizer moved or changed it, and everybody's copy follows."""
-        for email, event in self.meeting(uid).items():
-            self.users[email].calendar.change(event.key, **fields)
-
     def cancel_meeting(self, uid: str) -> None:
         """The organizer calls it off: gone from their own calendar, cancelled in everybody else's."""
         for email, event in self.meeting(uid).items():

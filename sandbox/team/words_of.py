@@ -7,7 +7,6 @@ from functools import cache
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "words"
-LANGUAGES = ("en", "de", "nl", "fr", "es")
 
 
 @dataclass(frozen=True)
