@@ -52,7 +52,8 @@ _again = lru_cache(maxsize=4_096)(_parsed)
 
 
 def parse_all(headers: Sequence[tuple[str, str]]) -> tuple[Party, ...]:
-    """The parties of a message's address headers, in the order From, Sender, To, Cc, Bcc, Reply-To."""
+    """The parties of a message's address headers, in the order From, Sender, To, Cc, Bcc, Reply-To. Where a Google Group writes
+    in its own name, it says for whom in X-Original-From: that counts as a Reply-To."""
     roles: dict[str, Role] = {
         "from": "from",
         "sender": "sender",
@@ -60,6 +61,7 @@ def parse_all(headers: Sequence[tuple[str, str]]) -> tuple[Party, ...]:
         "cc": "cc",
         "bcc": "bcc",
         "reply-to": "reply_to",
+        "x-original-from": "reply_to",
     }
     by_role: dict[str, list[Party]] = {name: [] for name in roles}
     for name, value in headers:

@@ -149,7 +149,7 @@ def load(
     _load_own_way(session, book, account)
     _load_ours(session, book)
     _load_blocks(session, book, account, proposed)
-    addresses = {person.address for view in views for person in view.people}
+    addresses = {person.address for view in views for person in (*view.people, *view.hints)}
     outside = {address for address in addresses if not book.is_ours(address)}
     _load_people(session, book, outside)
     _load_threads(session, book, views)

@@ -120,7 +120,7 @@ def _common(view: View, decision: Decision, book: Book, *, identity: str, now: d
         "status": "",
         "held_at": None,
         "sequence": 0,
-        "parties": parties(view.people, book),
+        "parties": parties((*view.people, *view.hints) if decision.hinted else view.people, book),
         "attachments": [],
         "links": [],
         "identity": identity,

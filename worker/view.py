@@ -12,7 +12,7 @@ from models.addresses import canonical
 from models.interaction import Interaction
 
 SENDER_ROLES = ("from", "sender", "organizer")
-IGNORED_ROLES = ("reply_to",)
+HINT_ROLE = "reply_to"
 MOST_REFERENCES = 50
 _ANSWER = re.compile(r"^\s*(re|aw|sv|antw|rif|回复|答复|回覆)\s*(\[\d+\])?\s*[:：]", re.I)
 
@@ -36,7 +36,7 @@ class View:
     """An item for deciding. ``own_key`` is its own Message-ID as a thread key; ``thread_keys`` are where its conversation
     may be known already, nearest first: what it replies to, what came before that, at last the provider's own grouping.
     A forward has none of these: it starts a new decision; an answer to a forward continues that forward and nothing from before
-    it. ``place`` as in connectors.items; ``outbound``: the provider
+    it. ``hints``: to whom its answers go, if that is somebody else: no proof of anything. ``place`` as in connectors.items; ``outbound``: the provider
     says that the mailbox's owner sent it."""
 
     item_id: str
@@ -55,6 +55,7 @@ class View:
     declined: bool = False
     cancelled: bool = False
     thread_id: int | None = None
+    hints: tuple[Person, ...] = ()
 
 
 def of_message(message: Message, source_id: int) -> View:
@@ -65,6 +66,7 @@ def of_message(message: Message, source_id: int) -> View:
         kind="email",
         at=message.at,
         people=_people(message.parties),
+        hints=_hints(message.parties),
         own_key=f"m:{message.message_id}" if message.message_id else "",
         thread_keys=_continued(message, source_id, answer),
         place=message.place,
@@ -111,7 +113,9 @@ def of_stored(row: Interaction) -> View:
         people=tuple(
             Person(party["role"], party["address"], party.get("name", ""), party.get("response", "none"))
             for party in row.parties
+            if party["role"] != HINT_ROLE
         ),
+        hints=tuple(Person(HINT_ROLE, party["address"]) for party in row.parties if party["role"] == HINT_ROLE),
         outbound=row.direction == "outbound",
         machine=row.machine,
         machine_reason=row.machine_reason,
@@ -123,9 +127,14 @@ def of_stored(row: Interaction) -> View:
 def _people(parties: Iterable[Party]) -> tuple[Person, ...]:
     seen: dict[tuple[str, str], Person] = {}
     for party in parties:
-        if party.role in IGNORED_ROLES:
+        if party.role == HINT_ROLE:
             continue
         address = canonical(party.address)
         if address:
             seen.setdefault((party.role, address), Person(party.role, address, party.name, party.response))
     return tuple(seen.values())
+
+
+def _hints(parties: Iterable[Party]) -> tuple[Person, ...]:
+    found = (canonical(party.address) for party in parties if party.role == HINT_ROLE)
+    return tuple(Person(HINT_ROLE, address) for address in dict.fromkeys(found) if address)
