@@ -71,7 +71,7 @@ def test_an_invitation_to_a_long_address_fits_a_phone(house: building.House, bro
     with office(house) as room:
         with house.db.write() as session:
             _, token = add_user(session, f"{'long-name.' * 5}person@acme.example", role="rep", now=building.now())
-        page = browser.new_page(base_url=room.base, viewport={"width": 390, "height": 800})
+        page = browser.new_page(base_url=room.base, viewport={"width": 390, "height": 800}, reduced_motion="reduce")
         page.goto(f"/invite/{token}")
         expect(page.get_by_role("button", name="Come in")).to_be_in_viewport()
         fits(page, 390)

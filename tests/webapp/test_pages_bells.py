@@ -94,7 +94,9 @@ def test_the_page_says_what_to_do_and_sync_now_tries_at_once(house: building.Hou
     member(house, REP)
     with serving(house) as base, closing(signed_in(base, REP)) as client:
         shown = " ".join(part(client.get("/accounts").text, f"#account-{key}").text().split())
-        assert f"New mail is not announced to us. {TOPIC} Nothing is lost: it is looked for on a timer" in shown
+        assert (
+            f"New mail is not announced to us. {TOPIC} Nothing is lost meanwhile: what is new is still found" in shown
+        )
         client.post(f"/accounts/{key}/sync")
     with house.db.read() as session:
         renew_at = session.exec(select(Channel)).one().renew_at
