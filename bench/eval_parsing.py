@@ -23,6 +23,7 @@ from connectors.google.gmail import GmailMailbox
 from connectors.html_text import CUT, html_to_text
 from connectors.items import Item, Message
 from connectors.parts import Part, part_from_rfc822
+from connectors.passing import Passing
 from connectors.reply import read_reply
 from connectors.throttle import Throttle
 
@@ -64,28 +65,13 @@ def mailbox_of(raws: Sequence[bytes]) -> Iterator[tuple[GmailMailbox, list[str]]
     with sandbox.serve(world) as server:
         root = server.google_api_root
         config = GoogleConfig("eval", "eval-secret", api_root=root, oauth_root=root, batch_size=50)
-        connection = connect(config, _Held(world.refresh_token(OWNER)), Throttle(PLENTY), email=OWNER)
+        connection = connect(
+            config, Passing(GrantState(refresh_token=world.refresh_token(OWNER))), Throttle(PLENTY), email=OWNER
+        )
         try:
             yield connection.mailbox("me"), ids
         finally:
             connection.close()
-
-
-class _Held:
-    """``connectors.base.GrantStore`` in memory, for one thread."""
-
-    def __init__(self, refresh_token: str) -> None:
-        self._state = GrantState(refresh_token=refresh_token)
-
-    def state(self) -> GrantState:
-        return self._state
-
-    @contextmanager
-    def exclusive(self) -> Iterator[GrantState]:
-        yield self._state
-
-    def save(self, state: GrantState) -> None:
-        self._state = state
 
 
 def _reading(mails: list[Case]) -> list[Case]:

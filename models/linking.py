@@ -201,19 +201,16 @@ def _people_of(session: Session, deal: Deal, contact_ids: Iterable[int]) -> set[
 
 
 def _held_alike(session: Session, held: Held, interaction: Interaction) -> list[Held]:
+    return _in_thread(session, held, interaction, Held.state == "open", Held.user_id == held.user_id)
+
+
+def _in_thread(session: Session, held: Held, interaction: Interaction, *such: Any) -> list[Held]:
+    """The other held items of its thread that are such."""
     if interaction.thread_id is None:
         return []
+    others = select(Held).join(Interaction, col(Interaction.id) == Held.interaction_id)
     return list(
-        session.exec(
-            select(Held)
-            .join(Interaction, col(Interaction.id) == Held.interaction_id)
-            .where(
-                Held.state == "open",
-                Held.id != held.id,
-                Held.user_id == held.user_id,
-                Interaction.thread_id == interaction.thread_id,
-            )
-        ).all()
+        session.exec(others.where(Held.id != held.id, Interaction.thread_id == interaction.thread_id, *such)).all()
     )
 
 
@@ -229,21 +226,10 @@ def _taught_by(session: Session, held: Held, interaction: Interaction) -> list[C
 
 def _followers(session: Session, held: Held, interaction: Interaction) -> list[Held]:
     """What was settled together with it, in the same thread."""
-    if interaction.thread_id is None or held.state != "chosen" or held.decided_by is None:
+    if held.state != "chosen" or held.decided_by is None:
         return []
-    return list(
-        session.exec(
-            select(Held)
-            .join(Interaction, col(Interaction.id) == Held.interaction_id)
-            .where(
-                Held.state == "chosen",
-                Held.id != held.id,
-                Held.decided_at == held.decided_at,
-                Held.decided_by == held.decided_by,
-                Interaction.thread_id == interaction.thread_id,
-            )
-        ).all()
-    )
+    together = (Held.state == "chosen", Held.decided_at == held.decided_at, Held.decided_by == held.decided_by)
+    return _in_thread(session, held, interaction, *together)
 
 
 def _hold_again(session: Session, held: Held, now: datetime) -> None:

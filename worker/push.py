@@ -21,6 +21,7 @@ from sqlmodel import Session, col, select
 from connectors.base import GrantState
 from connectors.doorbell import Doorbells, Watched
 from connectors.errors import ConnectorError, Gone, OperatorFault, Refused, TryLater
+from connectors.passing import Passing
 from models.account import Account, Source
 from models.channel import (
     Channel,
@@ -236,26 +237,9 @@ def _last_bells(work: Work, channel: Channel, account: Account) -> Iterator[Door
         yield _bells(work, account)
         return
     provider = work.providers[account.provider]
-    store = KeptGrant(GrantState.from_plain(work.keyring.open_json(channel.sealed_grant)))
+    store = Passing(GrantState.from_plain(work.keyring.open_json(channel.sealed_grant)))
     connection = provider.connect(store, provider.budget(account.id or 0), email=account.email)
     try:
         yield cast(Doorbells, connection.doorbells())  # pyright: ignore[reportAttributeAccessIssue]
     finally:
         connection.close()
-
-
-class KeptGrant:
-    """``connectors.base.GrantStore`` of a grant that is used once more and then forgotten; nothing is stored."""
-
-    def __init__(self, state: GrantState) -> None:
-        self._state = state
-
-    def state(self) -> GrantState:
-        return self._state
-
-    @contextmanager
-    def exclusive(self) -> Iterator[GrantState]:
-        yield self._state
-
-    def save(self, state: GrantState) -> None:
-        self._state = state

@@ -17,34 +17,10 @@ from connectors.google.client import Client
 from connectors.google.config import DIRECTORY_SCOPE, MAIL_SCOPES, TEAM_SCOPES, GoogleConfig
 from connectors.google.grant import capabilities
 from connectors.google.keys import read_key
+from connectors.passing import Passing, Unmetered
 
 PAGE = 500
 MOST_PAGES = 200
-
-
-class Passing:
-    """``GrantStore`` for a look that comes before there is an account: kept nowhere."""
-
-    def __init__(self, state: GrantState) -> None:
-        self._state = state
-
-    def state(self) -> GrantState:
-        return self._state
-
-    @contextmanager
-    def exclusive(self) -> Iterator[GrantState]:
-        yield self._state
-
-    def save(self, state: GrantState) -> None:
-        self._state = state
-
-
-class Unmetered:
-    """``Budget`` for the one or two calls of a connection."""
-
-    def spend(self, units: int, *, urgent: bool = False) -> None: ...
-
-    def penalise(self, seconds: float) -> None: ...
 
 
 class GoogleTeam:

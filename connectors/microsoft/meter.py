@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
+from connectors import passing
 from connectors.base import Budget
 from connectors.lanes import Lanes
 from connectors.throttle import Throttle
@@ -37,12 +38,8 @@ class OutlookMeter:
         return self._lanes.hold(count)
 
 
-class Unmetered:
+class Unmetered(passing.Unmetered):
     """``MailboxMeter`` for the one or two calls of a connection."""
-
-    def spend(self, units: int, *, urgent: bool = False) -> None: ...
-
-    def penalise(self, seconds: float) -> None: ...
 
     def lane(self, count: int = 1) -> AbstractContextManager[None]:
         return nullcontext()

@@ -10,14 +10,14 @@ from sqlmodel import Session, col, select
 
 from models.errors import Conflict, Invalid, NotFound
 from models.interaction import Block
-from models.setting import MATCHING, checked_setting, set_team_setting, team_settings
+from models.setting import MATCHING, team_settings
 from models.simulating import propose, start_applying
 from models.simulation import KINDS, SimulatedMove, Simulation, cancel, simulation_for
 from models.user import User
 from webapp import present
 from webapp.deps import Deps, Given, Me, Viewer
 from webapp.pages.forms import Sent
-from webapp.pages.setting_fields import sent_setting, typed_setting
+from webapp.pages.setting_fields import keep_sent, sent_setting, typed_setting
 from webapp.pages.show import go, live, page
 from webapp.security import policy
 
@@ -39,8 +39,7 @@ def save(request: Request, given: Given, me: Me, form: Sent) -> Response:
     """Save for what comes from now on; what is logged stays where it is."""
     try:
         with given.db.write() as session:
-            for name in MATCHING:
-                set_team_setting(session, name, checked_setting(name, sent_setting(form, name)))
+            keep_sent(session, form, MATCHING)
     except Invalid as error:
         return _page(request, given, me, typed=form.as_typed(), fault=str(error), field=error.field)
     return go("/settings/matching", "Saved. It holds for what comes in from now on.")

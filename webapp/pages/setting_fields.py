@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from models.setting import DEFAULTS
+from sqlmodel import Session
+
+from models.setting import DEFAULTS, checked_setting, set_team_setting
 from webapp.pages.forms import Fields
 
 DAYS = ("grace_days", "reach_back_days")
@@ -20,6 +23,12 @@ def sent_setting(form: Fields, name: str) -> Any:
     if isinstance(DEFAULTS[name], bool):
         return form.ticked(name)
     return form.text(name)
+
+
+def keep_sent(session: Session, form: Fields, names: Iterable[str]) -> None:
+    """Store what a form says of these team settings. Raises Invalid with the field."""
+    for name in names:
+        set_team_setting(session, name, checked_setting(name, sent_setting(form, name)))
 
 
 def typed_setting(value: Any) -> str:

@@ -11,11 +11,11 @@ from sqlmodel import Session, col, or_, select
 from models.blocks import KINDS, add_block
 from models.errors import Conflict, Forbidden, Invalid, NotFound
 from models.interaction import Block
-from models.setting import DEFAULTS, MATCHING, checked_setting, set_team_setting, team_settings
+from models.setting import DEFAULTS, MATCHING, team_settings
 from models.user import ROLES, ApiKey, User, create_key, revoke_key
 from webapp.deps import Deps, Given, Me, Viewer
 from webapp.pages.forms import Fields, Sent
-from webapp.pages.setting_fields import sent_setting, typed_setting
+from webapp.pages.setting_fields import keep_sent, typed_setting
 from webapp.pages.show import done, go, page
 from webapp.security import policy
 
@@ -35,8 +35,7 @@ def change_team(request: Request, given: Given, me: Me, form: Sent) -> Response:
     """The team's settings, those that the form names; a box that is not ticked is not sent."""
     try:
         with given.db.write() as session:
-            for name in _named(form):
-                set_team_setting(session, name, checked_setting(name, sent_setting(form, name)))
+            keep_sent(session, form, _named(form))
     except Invalid as error:
         field = "" if error.field in MATCHING else error.field
         return settings_page(request, given, me, typed=form.as_typed(), fault=str(error), field=field)
