@@ -13,6 +13,7 @@ from models.addresses import canonical, canonical_domain, domain_of, lineage, re
 from models.db import chunks, insert_ids, insert_new
 from models.erasure import Erased, refuse_erased
 from models.errors import Conflict, Invalid, NotFound
+from models.existing import existing
 from models.fields import instant
 from models.setting import team_settings
 
@@ -117,10 +118,7 @@ def company_for_domain(session: Session, domain: str, *, now: datetime, name: st
         if owner != made.id:
             session.delete(made)
             session.flush()
-    company = session.get(Company, owner)
-    if company is None:
-        raise NotFound("There is no such company.")
-    return company
+    return existing(session, Company, owner, "company")
 
 
 def contact_for_address(session: Session, email: str, *, now: datetime, name: str = "") -> Contact:
@@ -136,10 +134,7 @@ def contact_for_address(session: Session, email: str, *, now: datetime, name: st
             raise
         except Conflict:
             owner = _holder_of(session, address)
-    contact = session.get(Contact, owner)
-    if contact is None:
-        raise NotFound("There is no such contact.")
-    return contact
+    return existing(session, Contact, owner, "contact")
 
 
 def add_contact(

@@ -23,8 +23,9 @@ from models.contact import Contact, ContactAddress
 from models.db import Database, chunks, table
 from models.deal import Deal
 from models.erasure import NAMED, NOBODY, WHY, Erasure, leave_tombstones
-from models.errors import Conflict, NotFound
+from models.errors import Conflict
 from models.event import Event
+from models.existing import existing
 from models.interaction import Choice, Copy, Held, Interaction, InteractionContact, Link, Thread, ThreadKey
 from models.keyring import Keyring, hasher
 from models.ledger import LedgerEntry, LedgerHash
@@ -56,9 +57,7 @@ class Person:
 
 def erase(session: Session, keyring: Keyring, contact_id: int, *, user_id: int, by: str, now: datetime) -> Erasure:
     """Erase a contact; the receipt. Raises NotFound, Conflict (a colleague's address)."""
-    contact = session.get(Contact, contact_id)
-    if contact is None:
-        raise NotFound("There is no such contact.")
+    contact = existing(session, Contact, contact_id, "contact")
     _still(session)
     rows, person = _find(session, contact)
     counts: Counter[str] = Counter()

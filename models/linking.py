@@ -11,6 +11,7 @@ from models.contact import Contact
 from models.deal import Deal, DealContact, lock, stage_at
 from models.errors import Conflict, NotFound
 from models.event import announce, event_row
+from models.existing import existing
 from models.interaction import Choice, Copy, Held, Interaction, InteractionContact, Link
 from models.ledger import LedgerEntry
 from models.privacy import sights
@@ -267,17 +268,17 @@ def _ask_again(session: Session, deal_id: int, now: datetime) -> None:
 
 
 def _deal(session: Session, deal_id: int) -> Deal:
-    deal = session.get(Deal, deal_id)
-    if deal is None:
-        raise NotFound("There is no such deal.")
-    return deal
+    return existing(session, Deal, deal_id, "deal")
 
 
 def _interaction(session: Session, interaction_id: int) -> Interaction:
-    found = session.get(Interaction, interaction_id)
-    if found is None:
-        raise NotFound("There is no such interaction.")
-    return found
+    return existing(session, Interaction, interaction_id, "interaction")
+
+
+def first_keeper(session: Session, interaction_id: int) -> Account | None:
+    """The account that holds the oldest copy; its owner is who is asked."""
+    copies = select(Account).join(Copy, col(Copy.account_id) == Account.id).order_by(col(Copy.id))
+    return session.exec(copies.where(Copy.interaction_id == interaction_id)).first()
 
 
 def owner_of_copy(session: Session, interaction_id: int) -> list[int]:

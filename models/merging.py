@@ -16,6 +16,7 @@ from models.db import chunks, insert_new, table
 from models.deal import Deal, DealContact
 from models.discovery import Discovery
 from models.errors import Invalid, NotFound
+from models.existing import existing
 from models.fields import instant, json_dict
 from models.interaction import Choice, Interaction, InteractionCompany, InteractionContact
 
@@ -83,10 +84,7 @@ def merged_into(session: Session, kind: str, gone_id: int) -> int | None:
 
 def get_merge(session: Session, merge_id: int) -> Merge:
     """Raises NotFound."""
-    found = session.get(Merge, merge_id)
-    if found is None:
-        raise NotFound("There is no such merge.")
-    return found
+    return existing(session, Merge, merge_id, "merge")
 
 
 def _pair(session: Session, model: Any, kept_id: int, gone_id: int, what: str) -> tuple[Any, Any]:

@@ -9,15 +9,15 @@ from typing import Any
 from sqlalchemy import update
 from sqlmodel import Session, col, select
 
-from models.account import Account
 from models.addresses import canonical, canonical_domain, same_mailbox, weak
 from models.blocks import KINDS, add_block
 from models.db import chunks, insert_new, table
 from models.deal import Deal
 from models.errors import Conflict, Invalid, NotFound
-from models.interaction import Block, Copy, Held, Interaction, Link
+from models.interaction import Block, Held, Interaction, Link
 from models.keyring import Keyring, hasher
 from models.ledger import LedgerEntry, reopen_hashes
+from models.linking import first_keeper
 from models.reach import wake
 from models.setting import MATCHING, checked_setting, set_team_setting, team_settings
 from models.simulation import KEPT, SPAN, SimulatedMove, Simulation, cancel
@@ -194,12 +194,7 @@ def _move(session: Session, item: Interaction, links: list[Link], after: dict[st
 
 def _ask(session: Session, item: Interaction, after: dict[str, Any], now: datetime) -> bool:
     """A question to the owner of the oldest copy; whether there is anybody to ask."""
-    owner = session.exec(
-        select(Account)
-        .join(Copy, col(Copy.account_id) == Account.id)
-        .where(Copy.interaction_id == item.id)
-        .order_by(col(Copy.id))
-    ).first()
+    owner = first_keeper(session, item.id or 0)
     if owner is None:
         return False
     held = session.exec(select(Held).where(Held.interaction_id == item.id)).first()

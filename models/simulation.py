@@ -12,7 +12,8 @@ from sqlmodel import Field, Session, SQLModel, UniqueConstraint, col, func, sele
 
 from models.account import is_dead, lease_owner
 from models.db import table
-from models.errors import Conflict, NotFound
+from models.errors import Conflict
+from models.existing import existing
 from models.fields import instant, json_dict
 
 SPAN = timedelta(days=90)
@@ -123,10 +124,7 @@ def release_dead_simulations(session: Session, *, now: datetime) -> int:
 
 def simulation_for(session: Session, key: int) -> Simulation:
     """Raises NotFound."""
-    row = session.get(Simulation, key)
-    if row is None:
-        raise NotFound("There is no such simulation.")
-    return row
+    return existing(session, Simulation, key, "simulation")
 
 
 def cancel(session: Session, row: Simulation, *, now: datetime) -> None:

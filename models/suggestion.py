@@ -13,6 +13,7 @@ from sqlmodel import Field, Session, SQLModel, col, select
 from models.deal import Actor, Deal, StageChange, deal_payload, lock, move_deal, undo_move
 from models.errors import Conflict, Invalid, NotFound
 from models.event import announce, event_row
+from models.existing import existing
 from models.fields import instant, json_list
 from models.pipeline import Stage
 
@@ -67,10 +68,7 @@ class Suggestion(SQLModel, table=True):
 
 def get_suggestion(session: Session, suggestion_id: int) -> Suggestion:
     """Raises NotFound."""
-    found = session.get(Suggestion, suggestion_id)
-    if found is None:
-        raise NotFound("There is no such suggestion.")
-    return found
+    return existing(session, Suggestion, suggestion_id, "suggestion")
 
 
 def accept(

@@ -1,4 +1,4 @@
-"""What is read for a page or an answer: timelines, what waits for a decision, who may see which account."""
+"""What is read for a page or an answer: timelines, what waits for a decision, who may see which account, held item and webhook."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from models.account import Account
 from models.errors import NotFound
 from models.interaction import Held, Interaction, Link
 from models.suggestion import Suggestion
+from models.webhook import Webhook
 from webapp.deps import Viewer
 
 
@@ -76,4 +77,12 @@ def held_for(session: Session, held_id: int, viewer: Viewer) -> Held:
     row = session.get(Held, held_id)
     if row is None or row.user_id != viewer.id:
         raise NotFound("There is no such item.")
+    return row
+
+
+def hook_for(session: Session, hook_id: int, me: Viewer) -> Webhook:
+    """A webhook of the viewer's, or anybody's for an administrator. Raises NotFound."""
+    row = session.get(Webhook, hook_id)
+    if row is None or row.deleted_at is not None or not (me.is_admin or row.user_id == me.id):
+        raise NotFound("There is no such webhook.")
     return row

@@ -11,13 +11,12 @@ from typing import Any
 from sqlalchemy import update
 from sqlmodel import Session, col, select
 
-from models.account import Account
 from models.db import Database, insert_new, table
 from models.deal import Deal
 from models.event import announce, event_row
-from models.interaction import Copy, Held, Interaction, InteractionCompany, InteractionContact, Link
+from models.interaction import Held, Interaction, InteractionCompany, InteractionContact, Link
 from models.ledger import LedgerEntry
-from models.linking import interaction_payload
+from models.linking import first_keeper, interaction_payload
 from worker import book as books
 from worker import match, view
 from worker.announce import HISTORY_GRACE
@@ -121,12 +120,7 @@ def _ask(session: Session, row: Interaction, held: Held | None, decision: match.
         held.candidates, held.reason = candidates, decision.reason
         session.add(held)
         return
-    owner = session.exec(
-        select(Account)
-        .join(Copy, col(Copy.account_id) == Account.id)
-        .where(Copy.interaction_id == row.id)
-        .order_by(col(Copy.id))
-    ).first()
+    owner = first_keeper(session, row.id or 0)
     if owner is None:
         return
     row.held = True

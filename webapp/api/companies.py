@@ -9,12 +9,13 @@ from sqlmodel import Session, col, or_, select
 
 from models.contact import Company, CompanyDomain, add_company, set_domains
 from models.errors import Invalid
+from models.existing import existing
 from models.reach import domain_added
 from models.removal import remove_company
 from webapp import present
 from webapp.api.cursors import page
 from webapp.api.idempotency import api_router
-from webapp.api.inputs import Addresses, Asked, Body, Id, Line, found, given, left
+from webapp.api.inputs import Addresses, Asked, Body, Id, Line, given, left
 from webapp.deps import Deps, Given
 from webapp.security import policy
 
@@ -71,7 +72,7 @@ def create_company(deps: Given, body: NewCompany) -> dict[str, Any]:
 def read_company(deps: Given, company_id: Id) -> dict[str, Any]:
     """One company."""
     with deps.db.read() as session:
-        return present.companies(session, [found(session, Company, company_id, "company")])[0]
+        return present.companies(session, [existing(session, Company, company_id, "company")])[0]
 
 
 @router.patch("/{company_id}")
@@ -80,7 +81,7 @@ def change_company(deps: Given, company_id: Id, body: ChangedCompany) -> dict[st
     """Change a company's name or domains."""
     changes = given(body)
     with deps.db.write() as session:
-        company = found(session, Company, company_id, "company")
+        company = existing(session, Company, company_id, "company")
         if "name" in changes:
             if not body.name:
                 raise Invalid("A company needs a name.", "name")
@@ -99,7 +100,7 @@ def change_company(deps: Given, company_id: Id, body: ChangedCompany) -> dict[st
 def delete_company(deps: Given, company_id: Id) -> None:
     """Delete a company that nobody belongs to."""
     with deps.db.write() as session:
-        remove_company(session, found(session, Company, company_id, "company"))
+        remove_company(session, existing(session, Company, company_id, "company"))
 
 
 def _domains(session: Session, company: Company) -> set[str]:

@@ -10,12 +10,13 @@ from sqlmodel import Session, col, or_, select
 from models.addresses import canonical
 from models.contact import Company, Contact, ContactAddress, add_contact, set_addresses
 from models.errors import Invalid
+from models.existing import existing
 from models.reach import contact_changed
 from models.removal import remove_contact
 from webapp import present
 from webapp.api.cursors import page
 from webapp.api.idempotency import api_router
-from webapp.api.inputs import Address, Addresses, Asked, Body, Id, Line, found, given, left, named
+from webapp.api.inputs import Address, Addresses, Asked, Body, Id, Line, given, left, named
 from webapp.deps import Given
 from webapp.security import policy
 
@@ -85,7 +86,7 @@ def create_contact(deps: Given, body: NewContact) -> dict[str, Any]:
 def read_contact(deps: Given, contact_id: Id) -> dict[str, Any]:
     """One contact."""
     with deps.db.read() as session:
-        return present.contacts(session, [found(session, Contact, contact_id, "contact")])[0]
+        return present.contacts(session, [existing(session, Contact, contact_id, "contact")])[0]
 
 
 @router.patch("/{contact_id}")
@@ -94,7 +95,7 @@ def change_contact(deps: Given, contact_id: Id, body: ChangedContact) -> dict[st
     """Change a contact; mail of new addresses is looked for."""
     changes = given(body)
     with deps.db.write() as session:
-        contact = found(session, Contact, contact_id, "contact")
+        contact = existing(session, Contact, contact_id, "contact")
         reach = _change(session, contact, changes)
         if reach:
             contact_changed(session, deps.keyring, contact_id, deps.clock())
@@ -106,7 +107,7 @@ def change_contact(deps: Given, contact_id: Id, body: ChangedContact) -> dict[st
 def delete_contact(deps: Given, contact_id: Id) -> None:
     """Delete a contact without deals and history."""
     with deps.db.write() as session:
-        remove_contact(session, found(session, Contact, contact_id, "contact"))
+        remove_contact(session, existing(session, Contact, contact_id, "contact"))
 
 
 def _filtered(asked: ContactFilter) -> Any:

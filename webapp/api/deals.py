@@ -14,6 +14,7 @@ from models.addresses import canonical
 from models.contact import Company, Contact
 from models.deal import Actor, Deal, DealContact, add_deal, move_deal, set_deal_contacts
 from models.errors import Invalid, NotFound
+from models.existing import existing
 from models.pipeline import Pipeline, Stage, default_pipeline, stage_by_name, stages_of
 from models.reach import deal_changed
 from models.removal import remove_deal
@@ -22,7 +23,7 @@ from models.user import User, find_user
 from webapp import present
 from webapp.api.cursors import page
 from webapp.api.idempotency import api_router
-from webapp.api.inputs import Address, Amount, Asked, Body, Id, Line, Text, found, given, left, minor, named
+from webapp.api.inputs import Address, Amount, Asked, Body, Id, Line, Text, given, left, minor, named
 from webapp.deps import Given, Me, Viewer
 from webapp.security import policy
 
@@ -126,7 +127,7 @@ def create_deal(deps: Given, me: Me, body: NewDeal) -> dict[str, Any]:
 def read_deal(deps: Given, deal_id: Id) -> dict[str, Any]:
     """One deal."""
     with deps.db.read() as session:
-        return present.deals(session, [found(session, Deal, deal_id, "deal")])[0]
+        return present.deals(session, [existing(session, Deal, deal_id, "deal")])[0]
 
 
 @router.patch("/{deal_id}")
@@ -136,7 +137,7 @@ def change_deal(deps: Given, me: Me, deal_id: Id, body: ChangedDeal) -> dict[str
     changes = given(body)
     now = deps.clock()
     with deps.db.write() as session:
-        deal = found(session, Deal, deal_id, "deal")
+        deal = existing(session, Deal, deal_id, "deal")
         _change(session, deal, body, changes)
         if "contacts" in changes:
             set_deal_contacts(session, deal, _parts(session, body.contacts))
@@ -154,7 +155,7 @@ def change_deal(deps: Given, me: Me, deal_id: Id, body: ChangedDeal) -> dict[str
 def delete_deal(deps: Given, deal_id: Id) -> None:
     """Delete a deal on which nothing was logged."""
     with deps.db.write() as session:
-        remove_deal(session, found(session, Deal, deal_id, "deal"))
+        remove_deal(session, existing(session, Deal, deal_id, "deal"))
 
 
 def stage_in(session: Session, pipeline_id: int, wanted: int | str) -> Stage:

@@ -11,9 +11,10 @@ from models.contact import Contact
 from models.erasing import erase, preview
 from models.erasure import Erasure, lift, receipt
 from models.errors import NotFound
+from models.existing import existing
 from webapp.api.cursors import page
 from webapp.api.idempotency import api_router
-from webapp.api.inputs import Asked, Id, found
+from webapp.api.inputs import Asked, Id
 from webapp.deps import Given, Me
 from webapp.security import policy
 
@@ -62,7 +63,7 @@ def list_erasures(deps: Given, asked: Annotated[Asked, Query()]) -> dict[str, An
 def read_receipt(deps: Given, erasure_id: Id) -> dict[str, Any]:
     """One receipt."""
     with deps.db.read() as session:
-        return receipt(found(session, Erasure, erasure_id, "erasure"))
+        return receipt(existing(session, Erasure, erasure_id, "erasure"))
 
 
 @router.post("/{erasure_id}/lifting")
@@ -70,6 +71,6 @@ def read_receipt(deps: Given, erasure_id: Id) -> dict[str, Any]:
 def lift_erasure(deps: Given, erasure_id: Id) -> dict[str, Any]:
     """Let the person be taken in again (they became a customer, say). What was erased stays erased."""
     with deps.db.write() as session:
-        row = found(session, Erasure, erasure_id, "erasure")
+        row = existing(session, Erasure, erasure_id, "erasure")
         lift(session, row, now=deps.clock())
         return receipt(row)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from annotated_types import MaxLen
 from fastapi import Query
 from pydantic import StrictBool, StrictFloat, StrictInt, StrictStr
-from sqlmodel import Session, col, select
+from sqlmodel import col, select
 
 from models.errors import Invalid, NotFound
 from models.event import KINDS, Event
@@ -18,9 +18,10 @@ from webapp.api.cursors import page
 from webapp.api.idempotency import api_router
 from webapp.api.inputs import Asked, Body, Id, Line
 from webapp.api.samples import sample
-from webapp.deps import Deps, Given, Me, Viewer
+from webapp.deps import Deps, Given, Me
 from webapp.feed import for_viewer, readable
 from webapp.security import policy
+from webapp.timeline import hook_for
 
 router = api_router("hooks")
 Value = StrictStr | StrictBool | StrictInt | StrictFloat | None
@@ -131,14 +132,6 @@ def send_again(deps: Given, me: Me, hook_id: Id, body: Replay) -> dict[str, Any]
             now=deps.clock(),
         )
         return {"planned": planned, "next": str(more) if more is not None else None}
-
-
-def hook_for(session: Session, hook_id: int, me: Viewer) -> Webhook:
-    """A webhook of the viewer's, or anybody's for an administrator. Raises NotFound."""
-    row = session.get(Webhook, hook_id)
-    if row is None or row.deleted_at is not None or not (me.is_admin or row.user_id == me.id):
-        raise NotFound("There is no such webhook.")
-    return row
 
 
 def _check(deps: Deps, url: str) -> None:

@@ -9,7 +9,7 @@ from annotated_types import Ge, Le, MaxLen
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from sqlmodel import Session, SQLModel
 
-from models.errors import Invalid, NotFound
+from models.errors import Invalid
 
 Row = TypeVar("Row", bound=SQLModel)
 
@@ -54,14 +54,6 @@ def given(body: BaseModel) -> dict[str, Any]:
 def minor(amount: Decimal | None) -> int | None:
     """Units of currency as hundredths."""
     return None if amount is None else int(amount * 100)
-
-
-def found(session: Session, model: type[Row], key: int, what: str) -> Row:
-    """The row of an address. Raises NotFound."""
-    row = session.get(model, key)
-    if row is None:
-        raise NotFound(f"There is no such {what}.")
-    return row
 
 
 def named(session: Session, model: type[Row], key: int | None, what: str, field: str) -> Row | None:

@@ -11,13 +11,14 @@ from sqlmodel import Session, col, select
 
 from models.deal import Deal
 from models.errors import Conflict, Forbidden, NotFound
+from models.existing import existing
 from models.interaction import Interaction, InteractionContact, Link
 from models.levels import set_row_level
 from models.linking import owner_of_copy, relink, unlink
 from webapp import present
 from webapp.api.cursors import page
 from webapp.api.idempotency import api_router
-from webapp.api.inputs import Asked, Body, Id, found
+from webapp.api.inputs import Asked, Body, Id
 from webapp.deps import Given, Me, Viewer
 from webapp.security import policy
 
@@ -66,7 +67,7 @@ def put_link(deps: Given, me: Me, interaction_id: Id, deal_id: Id) -> dict[str, 
         row = seen(session, interaction_id, me)
         if row.held:
             raise Conflict("It waits for a choice; make it at /api/v1/held/{id}/choice.")
-        found(session, Deal, deal_id, "deal")
+        existing(session, Deal, deal_id, "deal")
         relink(session, row, deal_id, user_id=me.id, now=deps.clock())
         session.flush()
         return _whole(session, row, me)
@@ -94,7 +95,7 @@ def put_visibility(deps: Given, me: Me, interaction_id: Id, body: Visibility) ->
 
 def seen(session: Session, interaction_id: int, me: Viewer) -> Interaction:
     """An interaction of which the caller may see anything at all. Raises NotFound."""
-    row = found(session, Interaction, interaction_id, "interaction")
+    row = existing(session, Interaction, interaction_id, "interaction")
     if not present.interactions(session, [row], me):
         raise NotFound("There is no such interaction.")
     return row

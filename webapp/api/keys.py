@@ -8,11 +8,12 @@ from fastapi import Query
 from sqlmodel import col, select
 
 from models.errors import NotFound
+from models.existing import existing
 from models.user import ApiKey, User, create_key, hash_token, revoke_key
 from webapp import present
 from webapp.api.cursors import page
 from webapp.api.idempotency import api_router
-from webapp.api.inputs import Asked, Body, Id, Line, found
+from webapp.api.inputs import Asked, Body, Id, Line
 from webapp.deps import Given, Me
 from webapp.security import policy
 
@@ -40,7 +41,7 @@ def list_keys(deps: Given, me: Me, asked: Annotated[Asked, Query()]) -> dict[str
 def add_key(deps: Given, me: Me, body: NewKey) -> dict[str, Any]:
     """A new key of the caller's; ``key`` is shown this once."""
     with deps.db.write() as session:
-        token = create_key(session, found(session, User, me.id, "user"), now=deps.clock(), name=body.name)
+        token = create_key(session, existing(session, User, me.id, "user"), now=deps.clock(), name=body.name)
         session.flush()
         row = session.exec(select(ApiKey).where(ApiKey.key_hash == hash_token(token))).one()
         return _shape(row) | {"key": token}

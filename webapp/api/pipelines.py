@@ -10,12 +10,13 @@ from pydantic import Field
 from sqlmodel import col, select
 
 from models.errors import Invalid
+from models.existing import existing
 from models.pipeline import Pipeline, add_pipeline
 from models.stages import StagePlan, change_stages, check_stages, make_default, remove_pipeline
 from webapp import present
 from webapp.api.cursors import page
 from webapp.api.idempotency import api_router
-from webapp.api.inputs import Asked, Body, Id, Line, found, given, left
+from webapp.api.inputs import Asked, Body, Id, Line, given, left
 from webapp.deps import Given
 from webapp.security import policy
 
@@ -76,7 +77,7 @@ def create_pipeline(deps: Given, body: NewPipeline) -> dict[str, Any]:
 def read_pipeline(deps: Given, pipeline_id: Id) -> dict[str, Any]:
     """One pipeline with its stages."""
     with deps.db.read() as session:
-        return present.pipelines(session, [found(session, Pipeline, pipeline_id, "pipeline")])[0]
+        return present.pipelines(session, [existing(session, Pipeline, pipeline_id, "pipeline")])[0]
 
 
 @router.patch("/{pipeline_id}")
@@ -85,7 +86,7 @@ def change_pipeline(deps: Given, pipeline_id: Id, body: ChangedPipeline) -> dict
     """Rename a pipeline, make it the default, or change its stages; no deal loses its stage."""
     changes = given(body)
     with deps.db.write() as session:
-        pipeline = found(session, Pipeline, pipeline_id, "pipeline")
+        pipeline = existing(session, Pipeline, pipeline_id, "pipeline")
         if "name" in changes:
             if not body.name:
                 raise Invalid("A pipeline needs a name.", "name")
@@ -104,4 +105,4 @@ def change_pipeline(deps: Given, pipeline_id: Id, body: ChangedPipeline) -> dict
 def delete_pipeline(deps: Given, pipeline_id: Id) -> None:
     """Delete a pipeline that has no deals."""
     with deps.db.write() as session:
-        remove_pipeline(session, found(session, Pipeline, pipeline_id, "pipeline"))
+        remove_pipeline(session, existing(session, Pipeline, pipeline_id, "pipeline"))

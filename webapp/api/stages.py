@@ -10,13 +10,14 @@ from sqlmodel import Session, col, select
 
 from models.deal import Actor, Deal, StageChange, move_deal
 from models.errors import Conflict, Invalid
+from models.existing import existing
 from models.pipeline import Stage
 from models.user import User
 from webapp import present, timeline
 from webapp.api.cursors import cut, open_cursor, page
 from webapp.api.deals import StageRef, stage_in
 from webapp.api.idempotency import api_router
-from webapp.api.inputs import Amount, Asked, Body, Id, Line, found, minor
+from webapp.api.inputs import Amount, Asked, Body, Id, Line, minor
 from webapp.deps import Given, Me
 from webapp.security import policy
 
@@ -39,7 +40,7 @@ class Move(Body):
 def move(deps: Given, me: Me, deal_id: Id, body: Move) -> dict[str, Any]:
     """Move a deal to another stage of its pipeline."""
     with deps.db.write() as session:
-        found(session, Deal, deal_id, "deal")
+        existing(session, Deal, deal_id, "deal")
         deal = session.get_one(Deal, deal_id, with_for_update=True)
         if body.version is not None and body.version != deal.version:
             raise Conflict(f"The deal has moved since: it is at version {deal.version}. Read it again.")
@@ -67,7 +68,7 @@ def read_timeline(deps: Given, me: Me, deal_id: Id, asked: Annotated[Asked, Quer
     place = open_cursor(asked.cursor, dated=True) if asked.cursor is not None else None
     before = (place[0], place[1]) if place and place[0] else None
     with deps.db.read() as session:
-        found(session, Deal, deal_id, "deal")
+        existing(session, Deal, deal_id, "deal")
         rows = timeline.of_deal(session, deal_id, limit=asked.limit + 1, before=before)
         shown, after = cut(rows, asked.limit, by="occurred_at")
         return {"items": present.interactions(session, shown, me), "next": after}
@@ -78,7 +79,7 @@ def read_timeline(deps: Given, me: Me, deal_id: Id, asked: Annotated[Asked, Quer
 def read_history(deps: Given, deal_id: Id, asked: Annotated[Asked, Query()]) -> dict[str, Any]:
     """A deal's moves, oldest first; those taken back have ``undone_at``."""
     with deps.db.read() as session:
-        found(session, Deal, deal_id, "deal")
+        existing(session, Deal, deal_id, "deal")
         moves = select(StageChange).where(StageChange.deal_id == deal_id)
         rows, after = page(session, moves, asked, col(StageChange.id))
         return {"items": _shapes(session, rows), "next": after}

@@ -10,12 +10,13 @@ from sqlmodel import Session, col, select
 
 from models import suggestion as verbs
 from models.deal import Deal
+from models.existing import existing
 from models.suggestion import Suggestion, get_suggestion
 from webapp import present
 from webapp.api.cursors import page
 from webapp.api.deals import StageRef, stage_in
 from webapp.api.idempotency import api_router
-from webapp.api.inputs import Amount, Asked, Body, Id, Line, found, minor
+from webapp.api.inputs import Amount, Asked, Body, Id, Line, minor
 from webapp.deps import Given, Me, Viewer
 from webapp.security import policy
 
@@ -73,7 +74,7 @@ def accept(deps: Given, me: Me, suggestion_id: Id, body: Acceptance | None = Non
     wanted = body or Acceptance()
     with deps.db.write() as session:
         row = get_suggestion(session, suggestion_id)
-        deal = found(session, Deal, row.deal_id, "deal")
+        deal = existing(session, Deal, row.deal_id, "deal")
         verbs.accept(
             session,
             row,

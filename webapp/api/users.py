@@ -8,11 +8,12 @@ from fastapi import Query
 from sqlmodel import col, select
 
 from models.errors import Conflict, Invalid
+from models.existing import existing
 from models.user import User, add_user, change_role, disable_user, enable_user
 from webapp import present
 from webapp.api.cursors import page
 from webapp.api.idempotency import api_router
-from webapp.api.inputs import Address, Asked, Body, Id, Line, found, given, left
+from webapp.api.inputs import Address, Asked, Body, Id, Line, given, left
 from webapp.deps import Given, Me
 from webapp.security import policy
 
@@ -59,7 +60,7 @@ def create_user(deps: Given, body: NewUser) -> dict[str, Any]:
 def read_myself(deps: Given, me: Me) -> dict[str, Any]:
     """Whose key this is."""
     with deps.db.read() as session:
-        return _shape(found(session, User, me.id, "user"))
+        return _shape(existing(session, User, me.id, "user"))
 
 
 @router.get("/{user_id}")
@@ -67,7 +68,7 @@ def read_myself(deps: Given, me: Me) -> dict[str, Any]:
 def read_user(deps: Given, user_id: Id) -> dict[str, Any]:
     """One member."""
     with deps.db.read() as session:
-        return _shape(found(session, User, user_id, "user"))
+        return _shape(existing(session, User, user_id, "user"))
 
 
 @router.patch("/{user_id}")
@@ -76,7 +77,7 @@ def change_user(deps: Given, me: Me, user_id: Id, body: ChangedUser) -> dict[str
     """Change a member's name or role, or disable them."""
     changes = given(body)
     with deps.db.write() as session:
-        user = found(session, User, user_id, "user")
+        user = existing(session, User, user_id, "user")
         if "name" in changes:
             if not body.name:
                 raise Invalid("A person needs a name.", "name")

@@ -11,7 +11,7 @@ from sqlmodel import Session, col, func, select
 
 from models.contact import Contact
 from models.deal import ROLES, Deal, DealContact, StageChange
-from models.errors import NotFound
+from models.existing import existing
 from models.interaction import Interaction, InteractionContact, Link
 from models.pipeline import stages_of
 from models.suggestion import open_suggestion
@@ -71,10 +71,7 @@ def earlier(request: Request, given: Given, me: Me, deal_id: int, before: str) -
 
 def deal_row(session: Session, deal_id: int) -> Deal:
     """Raises NotFound."""
-    row = session.get(Deal, deal_id)
-    if row is None:
-        raise NotFound("There is no such deal.")
-    return row
+    return existing(session, Deal, deal_id, "deal")
 
 
 def read_deal(session: Session, row: Deal, me: Viewer, given: Deps) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from fastapi.responses import Response
 from sqlmodel import Session
 
 from models.deal import Deal
-from models.errors import Invalid, NotFound
+from models.errors import Invalid
+from models.existing import existing
 from models.linking import choose_deal, choose_none, undo_choice
 from models.pipeline import Stage
 from models.suggestion import Suggestion, accept, dismiss, get_suggestion, undo_acceptance, undo_dismissal
@@ -119,12 +120,7 @@ def _queue(request: Request, given: Deps, me: Viewer) -> Queue:
 
 def _stage(session: Session, form: Fields) -> Stage | None:
     key = form.number("stage_id")
-    if key is None:
-        return None
-    found = session.get(Stage, key)
-    if found is None:
-        raise NotFound("There is no such stage.")
-    return found
+    return None if key is None else existing(session, Stage, key, "stage")
 
 
 def _name(session: Session, row: Suggestion) -> str:

@@ -11,7 +11,8 @@ from sqlmodel import Session, col, select
 from models.contact import Contact
 from models.erasing import erase, preview
 from models.erasure import Erasure, lift, receipt
-from models.errors import Invalid, NotFound
+from models.errors import Invalid
+from models.existing import existing
 from webapp import present
 from webapp.deps import Deps, Given, Me
 from webapp.pages.forms import Sent
@@ -134,14 +135,8 @@ def _told(counts: dict[str, int]) -> list[tuple[str, int]]:
 
 
 def _contact(session: Session, contact_id: int) -> Contact:
-    row = session.get(Contact, contact_id)
-    if row is None:
-        raise NotFound("There is no such contact.")
-    return row
+    return existing(session, Contact, contact_id, "contact")
 
 
 def _row(session: Session, erasure_id: int) -> Erasure:
-    row = session.get(Erasure, erasure_id)
-    if row is None:
-        raise NotFound("There is no such erasure.")
-    return row
+    return existing(session, Erasure, erasure_id, "erasure")

@@ -10,7 +10,8 @@ from sqlmodel import Session, col, func, select
 
 from models.contact import Company, CompanyDomain, Contact, add_company, set_domains
 from models.deal import Deal
-from models.errors import Conflict, Invalid, NotFound
+from models.errors import Conflict, Invalid
+from models.existing import existing
 from models.merging import merged_into
 from models.reach import domain_added
 from webapp import present
@@ -147,10 +148,7 @@ def _company_page(
 
 
 def _row(session: Session, company_id: int) -> Company:
-    row = session.get(Company, company_id)
-    if row is None:
-        raise NotFound("There is no such company.")
-    return row
+    return existing(session, Company, company_id, "company")
 
 
 def _domains(session: Session, company_id: int) -> set[str]:

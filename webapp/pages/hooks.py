@@ -7,10 +7,11 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
-from sqlmodel import Session, col, func, select
+from sqlmodel import col, func, select
 
-from models.errors import Invalid, NotFound
+from models.errors import Invalid
 from models.event import KINDS, Event
+from models.existing import existing
 from models.user import User
 from models.webhook import Delivery, Webhook, add_webhook, pause_webhook, redeliver, remove_webhook, resume_webhook
 from webapp import present
@@ -19,6 +20,7 @@ from webapp.feed import readable
 from webapp.pages.forms import Sent
 from webapp.pages.show import done, page
 from webapp.security import policy
+from webapp.timeline import hook_for
 
 router = APIRouter()
 PAGE = 50
@@ -111,9 +113,7 @@ def resume(request: Request, given: Given, me: Me, hook_id: int) -> Response:
 def redelivery(request: Request, given: Given, me: Me, delivery_id: int) -> Response:
     """The same event once more, under the same id."""
     with given.db.write() as session:
-        row = session.get(Delivery, delivery_id)
-        if row is None:
-            raise NotFound("There is no such delivery.")
+        row = existing(session, Delivery, delivery_id, "delivery")
         hook_for(session, row.webhook_id, me)
         redeliver(session, delivery_id, now=given.clock())
     return done(request, "It is sent again now.", to=f"/webhooks/{row.webhook_id}")
@@ -126,14 +126,6 @@ def removal(request: Request, given: Given, me: Me, hook_id: int) -> Response:
     with given.db.write() as session:
         remove_webhook(session, hook_for(session, hook_id, me), now=given.clock())
     return done(request, "Removed; nothing is sent to it any more.", to="/webhooks")
-
-
-def hook_for(session: Session, hook_id: int, me: Viewer) -> Webhook:
-    """Raises NotFound for one that is none of the viewer's business."""
-    row = session.get(Webhook, hook_id)
-    if row is None or row.deleted_at is not None or not (me.is_admin or row.user_id == me.id):
-        raise NotFound("There is no such webhook.")
-    return row
 
 
 def _list(

@@ -10,6 +10,7 @@ from sqlmodel import Session
 
 from models.deal import Deal
 from models.errors import Forbidden, Invalid, NotFound
+from models.existing import existing
 from models.interaction import Interaction, Thread
 from models.levels import own_in_thread, set_row_level, set_thread_level
 from models.linking import owner_of_copy, put_on_deal, relink, unlink
@@ -111,10 +112,7 @@ def _visible(session: Session, interaction_id: int, me: Viewer) -> Interaction:
 
 
 def _deal(session: Session, deal_id: int) -> Deal:
-    deal = session.get(Deal, deal_id)
-    if deal is None:
-        raise NotFound("There is no such deal.")
-    return deal
+    return existing(session, Deal, deal_id, "deal")
 
 
 def _pieces(item: dict[str, Any], start: int, end: int) -> dict[str, str] | None:

@@ -12,6 +12,7 @@ from sqlmodel import Session, col, func, or_, select
 from models.contact import Company, Contact, ContactAddress, add_contact, set_addresses
 from models.deal import Deal, DealContact
 from models.errors import Conflict, Invalid, NotFound
+from models.existing import existing
 from models.interaction import Interaction, InteractionContact
 from models.merging import merged_into
 from models.reach import contact_changed, people_added
@@ -227,10 +228,7 @@ def _as_fields(shown: dict[str, Any]) -> dict[str, str]:
 
 
 def _row(session: Session, contact_id: int) -> Contact:
-    row = session.get(Contact, contact_id)
-    if row is None:
-        raise NotFound("There is no such contact.")
-    return row
+    return existing(session, Contact, contact_id, "contact")
 
 
 def _firms(session: Session) -> list[tuple[int, str]]:

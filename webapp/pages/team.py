@@ -6,7 +6,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from sqlmodel import Session
 
-from models.errors import Conflict, Invalid, NotFound
+from models.errors import Conflict, Invalid
+from models.existing import existing
 from models.invitation import invite_again
 from models.user import User, add_user, change_role, disable_user, enable_user
 from webapp.deps import Given, Me
@@ -77,7 +78,4 @@ def let_in_again(request: Request, given: Given, user_id: int) -> Response:
 
 
 def _user(session: Session, user_id: int) -> User:
-    user = session.get(User, user_id)
-    if user is None:
-        raise NotFound("There is no such user.")
-    return user
+    return existing(session, User, user_id, "user")
