@@ -55,7 +55,6 @@ class ContactAddress(SQLModel, table=True):
     contact_id: int = Field(foreign_key="contact.id", index=True, ondelete="CASCADE")
     weak_form: str = Field(index=True)
     position: int = 0
-    bounced_at: datetime | None = instant(None)
 
 
 @cache
