@@ -41,3 +41,10 @@ def test_no_room_may_import_it_and_its_imports_are_sorted_as_ours() -> None:
 def test_the_page_on_architecture_says_what_it_is_for() -> None:
     page = (ROOT / "docs/architecture.md").read_text("utf-8")
     assert {name for name in FILES if f"`{name}`" not in page} == set()
+
+
+def test_every_file_that_a_page_names_is_there() -> None:
+    pages = [*(ROOT / "docs").glob("*.md"), ROOT / "CONTRIBUTING.md"]
+    named = {name for page in pages for name in re.findall(r"`([\w/]+\.(?:py|md))`", page.read_text("utf-8"))}
+    assert len(named) > 20
+    assert {name for name in named if not (ROOT / name).exists()} == set()
