@@ -40,6 +40,27 @@ _OFFERS = re.compile(
     r"|(?:点击|如需|如不|请)[^。！？]{0,30}(?:退订|取消订阅|退訂|取消訂閱)|退订请|取消訂閱",
     re.I,
 )
+_STEMS = (
+    *(
+        "unsub",
+        "opt",
+        "remove",
+        "be taken",
+        "delete",
+        "cancel",
+        "contacted",
+        "receiv",
+        "getting",
+        "preferences",
+        "subscription",
+    ),
+    *("stop", "discontinue"),
+    *("this e-mail", "this email", "this message", "this newsletter", "this mailing", "this offer"),
+    *("abmeld", "abbestell", "austrag", "abzu", "keine", "désabonn", "désinscri", "recevoir", "de baja", "suscripci"),
+    *("recibir", "te melden", "te schrijven", "schrijven", "ontvangen", "afmelden", "iscri", "ricevere", "inscri"),
+    *("assinatura", "descadastrar", "receber", "退订", "退訂", "取消"),
+)
+"""One of these stands in every offer; few texts hold one, and looking for them is cheap."""
 _QUOTE = re.compile(
     r"^\s{0,3}>|^[\s>_-]*(?:original message|forwarded (?:message|by)|begin forwarded|ursprüngliche nachricht|weitergeleitete|"
     r"message d'origine|message transféré|mensaje original|mensaje reenviado|oorspronkelijk bericht|doorgestuurd bericht|"
@@ -52,6 +73,9 @@ _QUOTE = re.compile(
 def offers_a_way_out(root: Part) -> bool:
     """Whether the text that was written this time ends with the offer to unsubscribe."""
     text = _own(root)
+    lowered = " ".join(text.lower().split())
+    if not any(stem in lowered for stem in _STEMS):
+        return False
     quote = _QUOTE.search(text)
     own = " ".join(text[: quote.start() if quote else len(text)][-TAIL:].replace("’", "'").split())
     return bool(_OFFERS.search(own))

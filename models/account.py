@@ -115,7 +115,9 @@ def claim_due_sources(session: Session, *, now: datetime, seconds: float, limit:
     """Lease the sources that are due: (id, owner) of each one won. The claim is a conditional UPDATE, so that of two
     claimants exactly one wins."""
     won = []
-    for source_id in session.exec(due_sources(now).order_by(col(Source.next_sync_at)).limit(limit)).all():
+    for source_id in session.exec(
+        due_sources(now).order_by(col(Source.next_sync_at), col(Source.id)).limit(limit)
+    ).all():
         owner = lease_owner()
         if source_id is not None and claim_source(session, source_id, owner=owner, now=now, seconds=seconds):
             won.append((source_id, owner))
@@ -153,6 +155,14 @@ def claim_source(session: Session, source_id: int, *, owner: str, now: datetime,
         )
     )
     return claimed.rowcount == 1
+
+
+def source_and_account(session: Session, source_id: int) -> tuple[Source, Account] | None:
+    """A source with the account that it is part of."""
+    return session.exec(_BOTH, params={"source": source_id}).first()
+
+
+_BOTH = select(Source, Account).where(Source.account_id == Account.id, Source.id == bindparam("source"))
 
 
 def keep_lease(session: Session, source_id: int, owner: str, *, now: datetime, seconds: float) -> bool:

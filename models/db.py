@@ -13,9 +13,10 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine, event, insert
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 from sqlmodel import Session, SQLModel
+
+from models import bulk
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 CHUNK = 500
@@ -158,44 +159,40 @@ def table(model: type[SQLModel]) -> Any:
 
 
 def insert_ids(session: Session, model: type[SQLModel], rows: Sequence[Mapping[str, Any]]) -> list[int]:
-    """Insert many rows in few statements; their ids in the same order. SQLite numbers the rows of a statement upwards, in the
-    order in which they stand (sqlite.org/autoinc.html), but may hand the numbers back in any; asked to sort them itself,
+    """Insert many rows of the same columns in few statements; their ids in the same order. On SQLite the rows are numbered
+    here, as SQLite would (sqlite.org/autoinc.html): who writes holds the lock; asked for the ids of many rows in their order,
     SQLAlchemy would send it row by row."""
     if not rows:
         return []
-    key, connection = table(model).c.id, session.connection()
-    counts_up = connection.dialect.name == "sqlite"
-    statement = insert(table(model)).returning(key, sort_by_parameter_order=not counts_up)
-    ids = connection.execute(statement, list(rows)).scalars()
-    return sorted(ids) if counts_up else list(ids)
+    connection = session.connection()
+    if connection.dialect.name == "sqlite":
+        first = bulk.next_number(connection, table(model))
+        ids = list(range(first, first + len(rows)))
+        bulk.store(connection, table(model), [{**row, "id": key} for key, row in zip(ids, rows, strict=True)])
+        return ids
+    statement = insert(table(model)).returning(table(model).c.id, sort_by_parameter_order=True)
+    return list(connection.execute(statement, list(rows)).scalars())
 
 
 def insert_many(session: Session, model: type[SQLModel], rows: Iterable[Mapping[str, Any]]) -> None:
-    """Insert many rows in few statements."""
+    """Insert many rows of the same columns in one statement."""
     rows = list(rows)
     if rows:
-        session.connection().execute(insert(table(model)), rows)
+        bulk.store(session.connection(), table(model), rows)
 
 
 def insert_new(session: Session, model: type[SQLModel], rows: Iterable[Mapping[str, Any]]) -> None:
     """Insert the rows that do not yet exist (by any unique key)."""
     rows = list(rows)
-    if not rows:
-        return
-    kind = sqlite if session.connection().dialect.name == "sqlite" else postgresql
-    statement = kind.insert(table(model)).on_conflict_do_nothing()
-    session.connection().execute(statement, rows)
+    if rows:
+        bulk.store(session.connection(), table(model), rows, clash="skip")
 
 
 def upsert(session: Session, model: type[SQLModel], rows: Iterable[Mapping[str, Any]], keys: Sequence[str]) -> None:
     """Insert rows, or overwrite the ones with the same ``keys`` (which must be unique together)."""
     rows = list(rows)
-    if not rows:
-        return
-    kind = sqlite if session.connection().dialect.name == "sqlite" else postgresql
-    statement = kind.insert(table(model))
-    fresh = {name: statement.excluded[name] for name in rows[0] if name not in keys}
-    session.connection().execute(statement.on_conflict_do_update(index_elements=list(keys), set_=fresh), rows)
+    if rows:
+        bulk.store(session.connection(), table(model), rows, clash="overwrite", keys=keys)
 
 
 def chunks(values: Iterable[Any], size: int = CHUNK) -> Iterator[list[Any]]:

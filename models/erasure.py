@@ -49,15 +49,23 @@ class ErasedAddress(SQLModel, table=True):
     erasure_id: int = Field(foreign_key="erasure.id", index=True, ondelete="CASCADE")
 
 
+_ANYBODY = select(ErasedAddress.hash).limit(1)
+
+
 class Erased(Conflict):
     """An address belongs to somebody who was erased; the sentence does not repeat it."""
+
+
+def anybody_erased(session: Session) -> bool:
+    """Whether anybody's return is guarded against."""
+    return session.exec(_ANYBODY).first() is not None
 
 
 def erased_among(session: Session, addresses: Iterable[str]) -> set[str]:
     """Which of these canonical addresses belong to somebody who was erased, also with a plus tag. One query while nobody
     was. Raises RuntimeError on a database that was opened without its keys."""
     wanted = set(addresses) - {NOBODY}
-    if not wanted or session.exec(select(ErasedAddress.hash).limit(1)).first() is None:
+    if not wanted or not anybody_erased(session):
         return set()
     keyring = session.info.get("keyring")
     if keyring is None:

@@ -1,11 +1,13 @@
 """What really happened: e-mails and meetings, each once, however many mailboxes hold a copy; and why each is where it is."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Index
-from sqlmodel import Field, SQLModel, UniqueConstraint
+from sqlmodel import Field, Session, SQLModel, UniqueConstraint, col, select
 
+from models.bulk import among
 from models.fields import instant, json_list
 
 
@@ -25,6 +27,15 @@ class ThreadKey(SQLModel, table=True):
     __tablename__ = "thread_key"  # pyright: ignore[reportAssignmentType]
     key: str = Field(primary_key=True)
     thread_id: int = Field(foreign_key="thread.id", index=True, ondelete="CASCADE")
+
+
+_KNOWN_KEYS = select(ThreadKey.key, ThreadKey.thread_id).where(among(col(ThreadKey.key)))
+
+
+def known_keys(session: Session, keys: Iterable[str]) -> list[tuple[str, int]]:
+    """Those of the keys that lead to a thread, each with its id."""
+    asked = list(keys)
+    return list(session.exec(_KNOWN_KEYS, params={"keys": asked})) if asked else []
 
 
 class Interaction(SQLModel, table=True):

@@ -8,9 +8,10 @@ with a retry) · ``gone`` (deleted before it could be read).
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from sqlalchemy import Index, update
+from sqlalchemy import Index, bindparam, update
 from sqlmodel import Field, Session, SQLModel, UniqueConstraint, and_, col, func, or_, select
 
+from models.bulk import among
 from models.db import chunks, insert_new, table
 from models.fields import digest, instant
 
@@ -60,15 +61,21 @@ class LedgerHash(SQLModel, table=True):
     way: int = 0
 
 
+_ENTRIES = select(LedgerEntry).where(LedgerEntry.source_id == bindparam("source"), among(col(LedgerEntry.item_id)))
+
+_AWAY = _ENTRIES.where(LedgerEntry.state != "present").order_by(col(LedgerEntry.id))
+
+
 def entries_for(session: Session, source_id: int, item_ids: Iterable[str]) -> dict[str, LedgerEntry]:
     """The entries of some items, by item id."""
-    found: dict[str, LedgerEntry] = {}
-    for part in chunks(item_ids):
-        rows = session.exec(
-            select(LedgerEntry).where(LedgerEntry.source_id == source_id, col(LedgerEntry.item_id).in_(part))
-        )
-        found.update((row.item_id, row) for row in rows)
-    return found
+    asked = {"source": source_id, "keys": list(item_ids)}
+    return {row.item_id: row for row in session.exec(_ENTRIES, params=asked)} if asked["keys"] else {}
+
+
+def away(session: Session, source_id: int, item_ids: Iterable[str]) -> list[LedgerEntry]:
+    """The entries of some items that the ledger does not call present."""
+    asked = {"source": source_id, "keys": list(item_ids)}
+    return list(session.exec(_AWAY, params=asked)) if asked["keys"] else []
 
 
 def list_items(

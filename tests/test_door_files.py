@@ -24,7 +24,7 @@ def forbidden() -> set[str]:
 @pytest.mark.parametrize(
     ("where", "named"),
     [
-        ("the wheel", set(PROJECT["hatch"]["build"]["targets"]["wheel"]["force-include"])),
+        ("the wheel", {name for name in PROJECT["hatch"]["build"]["targets"]["wheel"]["only-include"] if "." in name}),
         ("pyright", {name for name in PROJECT["pyright"]["include"] if name.endswith(".py")}),
         ("the image", set(re.findall(r"\w+\.py(?= )", (ROOT / "Dockerfile").read_text("utf-8")))),
     ],
@@ -48,3 +48,11 @@ def test_every_file_that_a_page_names_is_there() -> None:
     named = {name for page in pages for name in re.findall(r"`([\w/]+\.(?:py|md))`", page.read_text("utf-8"))}
     assert len(named) > 20
     assert {name for name in named if not (ROOT / name).exists()} == set()
+
+
+def test_what_runs_is_what_lies_here() -> None:
+    """An installed ``dealtrail`` runs the checkout, not copies of it that grow old."""
+    assert PROJECT["hatch"]["build"]["dev-mode-dirs"] == ["."]
+    assert "force-include" not in PROJECT["hatch"]["build"]["targets"]["wheel"]
+    site = Path(pytest.__file__).parents[1]
+    assert not (site / "house.py").exists()

@@ -7,15 +7,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import select as choose
 from sqlmodel import Session, col, select
 
 from models.account import Account
 from models.addresses import DOTLESS, domain_of, lineage, same_mailbox, weak
+from models.bulk import among
 from models.contact import CompanyDomain, Contact, ContactAddress, is_free
-from models.db import chunks
 from models.deal import Deal, DealContact, StageChange
 from models.erasure import NOBODY
-from models.interaction import Choice, Interaction, Link, ThreadKey
+from models.interaction import Choice, Interaction, Link, known_keys
 from models.ours import blocked_values, is_blocked, is_ours, load_ours
 from models.pipeline import Stage
 from models.setting import team_settings
@@ -135,6 +136,42 @@ class Book:
         return list(dict.fromkeys(found))
 
 
+_BY_ADDRESS = choose(col(ContactAddress.address), col(ContactAddress.contact_id)).where(
+    among(col(ContactAddress.address))
+)
+_BY_WEAK_FORM = choose(col(ContactAddress.weak_form), col(ContactAddress.contact_id)).where(
+    among(col(ContactAddress.weak_form))
+)
+_BY_DOMAIN = choose(col(CompanyDomain.domain), col(CompanyDomain.company_id)).where(among(col(CompanyDomain.domain)))
+_CONTACTS = choose(col(Contact.id), col(Contact.name), col(Contact.company_id), col(Contact.never_log)).where(
+    among(col(Contact.id))
+)
+_LIVE_THREADS = choose(col(Interaction.thread_id)).where(among(col(Interaction.thread_id))).distinct()
+_THREAD_DEALS = (
+    choose(col(Interaction.thread_id), col(Link.deal_id))
+    .join(Link, col(Link.interaction_id) == Interaction.id)
+    .where(among(col(Interaction.thread_id)), col(Link.removed_at).is_(None))
+    .order_by(col(Interaction.occurred_at).desc(), col(Link.id))
+)
+_CHOICES = choose(col(Choice.kind), col(Choice.key), col(Choice.deal_id)).where(
+    col(Choice.kind).in_(("thread", "contact")), among(col(Choice.key))
+)
+_DEALS_OF = choose(col(DealContact.deal_id)).where(among(col(DealContact.contact_id))).distinct()
+_DEAL = choose(
+    col(Deal.id), col(Deal.name), col(Deal.company_id), col(Deal.owner_id), col(Deal.created_at), col(Deal.closed_at)
+)
+_DEALS = _DEAL.where(among(col(Deal.id))).order_by(col(Deal.id))
+_DEALS_AT = _DEAL.where(among(col(Deal.company_id))).order_by(col(Deal.id))
+_ROLES = choose(col(DealContact.deal_id), col(DealContact.contact_id), col(DealContact.role)).where(
+    among(col(DealContact.deal_id))
+)
+_MOVES = (
+    choose(col(StageChange.deal_id), col(StageChange.at), col(StageChange.to_stage_id))
+    .where(among(col(StageChange.deal_id)), col(StageChange.undone_at).is_(None))
+    .order_by(col(StageChange.at), col(StageChange.id))
+)
+
+
 def load(
     session: Session,
     views: Sequence[View],
@@ -143,8 +180,9 @@ def load(
     proposed: Proposed | None = None,
     more_deals: Iterable[int] = (),
 ) -> Book:
-    """The book for one page. Queries: a dozen, plus one per 500 addresses or thread keys. ``proposed``: as it would be with
+    """The book for one page, in some twenty queries however large the page. ``proposed``: as it would be with
     these settings; ``more_deals``: to be known although nothing here leads to them yet."""
+    session.flush()
     book = Book(settings=team_settings(session) | dict(proposed.settings if proposed else {}))
     _load_own_way(session, book, account)
     _load_ours(session, book)
@@ -181,86 +219,57 @@ def _load_blocks(session: Session, book: Book, account: Account | None, proposed
 
 
 def _load_people(session: Session, book: Book, outside: set[str]) -> None:
-    by_address: dict[str, int] = {}
+    by_address = dict(_among(session, _BY_ADDRESS, outside))
     by_weak: dict[str, set[int]] = {}
-    for part in chunks(outside):
-        rows = session.exec(select(ContactAddress).where(col(ContactAddress.address).in_(part)))
-        by_address.update((row.address, row.contact_id) for row in rows)
-    near = {weak(address) for address in outside if address not in by_address}
-    for part in chunks(near):
-        for row in session.exec(select(ContactAddress).where(col(ContactAddress.weak_form).in_(part))):
-            by_weak.setdefault(row.weak_form, set()).add(row.contact_id)
+    for form, contact_id in _among(session, _BY_WEAK_FORM, {weak(one) for one in outside if one not in by_address}):
+        by_weak.setdefault(form, set()).add(contact_id)
     domains = {one for address in outside for one in lineage(domain_of(address)) if not is_free(one, book.settings)}
-    for part in chunks(domains):
-        for row in session.exec(select(CompanyDomain).where(col(CompanyDomain.domain).in_(part))):
-            book.domains[row.domain] = row.company_id
+    book.domains.update(_among(session, _BY_DOMAIN, domains))
     sure = {form: min(keys) for form, keys in by_weak.items() if len(keys) == 1}
-    _load_contacts(session, book, set(by_address.values()) | set(sure.values()))
+    for key, name, company_id, never_log in _among(session, _CONTACTS, {*by_address.values(), *sure.values()}):
+        book.people[key] = ContactRef(key, name, company_id, never_log)
     book.contacts = {a: book.people[key] for a, key in by_address.items() if key in book.people}
     book.weak_contacts = {a: book.people[key] for a, key in sure.items() if key in book.people}
 
 
-def _load_contacts(session: Session, book: Book, ids: Iterable[int]) -> None:
-    for part in chunks(ids):
-        for row in session.exec(select(Contact).where(col(Contact.id).in_(part))):
-            key = row.id or 0
-            book.people[key] = ContactRef(key, row.name, row.company_id, row.never_log)
-
-
 def _load_threads(session: Session, book: Book, views: Sequence[View]) -> None:
-    for part in chunks({key for view in views for key in (view.own_key, *view.thread_keys) if key}):
-        known = session.exec(select(ThreadKey.key, ThreadKey.thread_id).where(col(ThreadKey.key).in_(part)))
-        book.threads.update((key, thread_id) for key, thread_id in known)
+    book.threads.update(
+        known_keys(session, {key for view in views for key in (view.own_key, *view.thread_keys) if key})
+    )
     ids = set(book.threads.values()) | {view.thread_id for view in views if view.thread_id}
-    for part in chunks(ids):
-        live = session.exec(select(Interaction.thread_id).where(col(Interaction.thread_id).in_(part)).distinct()).all()
-        book.known_threads |= {thread_id for thread_id in live if thread_id is not None}
-        links = session.exec(
-            select(Interaction.thread_id, Link.deal_id)
-            .join(Link, col(Link.interaction_id) == Interaction.id)
-            .where(col(Interaction.thread_id).in_(part), col(Link.removed_at).is_(None))
-            .order_by(col(Interaction.occurred_at).desc())
-        )
-        for thread_id, deal_id in links:
-            if thread_id is not None and deal_id not in book.thread_deals.setdefault(thread_id, []):
-                book.thread_deals[thread_id].append(deal_id)
-    keys = [("thread", str(thread_id)) for thread_id in ids] + [("contact", str(key)) for key in book.people]
-    for part in chunks({key for _, key in keys}):
-        taught = select(Choice).where(col(Choice.kind).in_(("thread", "contact")), col(Choice.key).in_(part))
-        for choice in session.exec(taught):
-            book.choices[(choice.kind, choice.key)] = choice.deal_id
+    book.known_threads |= {thread_id for (thread_id,) in _among(session, _LIVE_THREADS, ids)}
+    for thread_id, deal_id in _among(session, _THREAD_DEALS, ids):
+        if deal_id not in book.thread_deals.setdefault(thread_id, []):
+            book.thread_deals[thread_id].append(deal_id)
+    keys = {*map(str, ids), *map(str, book.people)}
+    for kind, key, deal_id in _among(session, _CHOICES, keys):
+        book.choices[(kind, key)] = deal_id
 
 
 def _load_deals(session: Session, book: Book, more: Iterable[int]) -> None:
     companies = set(book.domains.values()) | {c.company_id for c in book.people.values() if c.company_id}
     ids = {deal_id for deals in book.thread_deals.values() for deal_id in deals} | set(book.choices.values())
-    ids |= set(more)
-    for part in chunks(book.people):
-        ids |= set(session.exec(select(DealContact.deal_id).where(col(DealContact.contact_id).in_(part))).all())
-    deals: dict[int, Deal] = {}
-    for part in chunks(ids):
-        deals.update((deal.id or 0, deal) for deal in session.exec(select(Deal).where(col(Deal.id).in_(part))))
-    for part in chunks(companies):
-        deals.update((deal.id or 0, deal) for deal in session.exec(select(Deal).where(col(Deal.company_id).in_(part))))
+    ids |= set(more) | {deal_id for (deal_id,) in _among(session, _DEALS_OF, book.people)}
+    deals = {row.id: row for row in (*_among(session, _DEALS, ids), *_among(session, _DEALS_AT, companies))}
     roles: dict[int, dict[int, str]] = {}
     moves: dict[int, list[tuple[datetime, int]]] = {}
-    for part in chunks(deals):
-        for row in session.exec(select(DealContact).where(col(DealContact.deal_id).in_(part))):
-            roles.setdefault(row.deal_id, {})[row.contact_id] = row.role
-        changes = session.exec(
-            select(StageChange)
-            .where(col(StageChange.deal_id).in_(part), col(StageChange.undone_at).is_(None))
-            .order_by(col(StageChange.at), col(StageChange.id))
-        )
-        for change in changes:
-            moves.setdefault(change.deal_id, []).append((change.at, change.to_stage_id))
-    for key, deal in deals.items():
-        _enter(book, key, deal, roles.get(key, {}), moves.get(key, []))
+    for deal_id, contact_id, role in _among(session, _ROLES, deals):
+        roles.setdefault(deal_id, {})[contact_id] = role
+    for deal_id, at, to_stage_id in _among(session, _MOVES, deals):
+        moves.setdefault(deal_id, []).append((at, to_stage_id))
+    for key, row in deals.items():
+        _enter(book, row, roles.get(key, {}), moves.get(key, []))
 
 
-def _enter(book: Book, key: int, deal: Deal, roles: dict[int, str], moves: list[tuple[datetime, int]]) -> None:
+def _among(session: Session, statement: Any, keys: Iterable[Any]) -> Sequence[Any]:
+    """The rows of a statement about these keys; no query for none."""
+    asked = list(keys)
+    return session.connection().execute(statement, {"keys": asked}).all() if asked else ()
+
+
+def _enter(book: Book, deal: Any, roles: dict[int, str], moves: list[tuple[datetime, int]]) -> None:
     ref = DealRef(
-        id=key,
+        id=deal.id,
         name=deal.name,
         company_id=deal.company_id,
         owner_id=deal.owner_id,
@@ -269,7 +278,7 @@ def _enter(book: Book, key: int, deal: Deal, roles: dict[int, str], moves: list[
         roles=roles,
         moves=tuple(moves),
     )
-    book.deals[key] = ref
+    book.deals[ref.id] = ref
     for contact_id in roles:
         book._deals_of.setdefault(contact_id, []).append(ref)
     if deal.company_id is not None:

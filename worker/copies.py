@@ -9,12 +9,16 @@ from sqlalchemy import update
 from sqlmodel import Session, col, select
 
 from connectors.items import Meeting
+from models.bulk import among
 from models.db import chunks, table
 from models.deal import Deal
 from models.interaction import Copy, Interaction, Link
 from worker import identity, rows
 from worker.case import Case, Logging
 from worker.evidence import store_signals
+
+_NAMED = select(Interaction).where(among(col(Interaction.identity))).order_by(col(Interaction.id))
+_ALIKE = select(Interaction).where(among(col(Interaction.fingerprint))).order_by(col(Interaction.id))
 
 
 def find_same(work: Logging, cases: Sequence[Case]) -> None:
@@ -56,12 +60,12 @@ def _second_name(case: Case) -> str:
 
 def _stored(session: Session, cases: Sequence[Case]) -> dict[str, list[Interaction]]:
     found: dict[str, list[Interaction]] = {}
-    for part in chunks({name for case in cases for name in (case.identity, _second_name(case))}):
-        for row in session.exec(select(Interaction).where(col(Interaction.identity).in_(part))):
-            found.setdefault(row.identity, []).append(row)
-    for part in chunks({case.fingerprint for case in cases if case.fingerprint}):
-        for row in session.exec(select(Interaction).where(col(Interaction.fingerprint).in_(part))):
-            found.setdefault(row.fingerprint, []).append(row)
+    names = {name for case in cases for name in (case.identity, _second_name(case))}
+    prints = {case.fingerprint for case in cases if case.fingerprint}
+    for row in session.exec(_NAMED, params={"keys": list(names)}) if names else ():
+        found.setdefault(row.identity, []).append(row)
+    for row in session.exec(_ALIKE, params={"keys": list(prints)}) if prints else ():
+        found.setdefault(row.fingerprint, []).append(row)
     return found
 
 

@@ -8,23 +8,23 @@ languages with spaces begin and end at a word's edge.
 
 from __future__ import annotations
 
-import importlib
 import re
 import tomllib
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ahocorasick import Automaton
+
+from worker.literals import required
 from worker.sentences import fold_accents
 
 FOLDER = Path(__file__).parent / "cues"
 GUARDS = ("negation", "condition", "hedge", "other", "future", "sarcasm", "yet", "was", "harmless", "asking", "polite")
 """``harmless`` wordings are taken out before the others are looked for; ``asking``: how a clause that asks begins; ``was``: a
 plan of the past; ``polite``: what may stand beside a yes and says nothing."""
-_DIGIT = re.compile(r"\d")
 FAR_BEHIND = 4
 """A language with so many times fewer of its everyday words than the best one is not spoken: its words are look-alikes."""
 TERSE = 6
@@ -79,63 +79,56 @@ class Language:
             folded = pattern.sub(lambda match: " " * len(match.group()), folded)
         return folded
 
-    def candidates(self, text: str, threes: frozenset[str], side: str) -> list[Cue]:
-        """The cues of a side that can match a text at all, given as ``packed`` gives it."""
-        return self.sides[side].candidates(text, threes)
+    def candidates(self, text: str, side: str) -> list[Cue]:
+        """The cues of a side that can match a text (``packed``) at all."""
+        return self.sides[side].candidates(text)
 
 
 class Index:
-    """The cues of one side, found by what a text must hold for them to match: literals are looked up by the three
-    letters that set them apart best, so that a sentence is compared with few of some hundred wordings."""
+    """The cues of one side, found by what a text must hold for them to match (``worker.literals``): all of it is looked for
+    at once, in one walk over the text (Aho-Corasick), so that few of some hundred wordings are tried."""
 
-    def __init__(self, cues: Sequence[Cue]) -> None:
+    def __init__(self, cues: Sequence[Cue], common: frozenset[str]) -> None:
         self._cues = cues
-        self._always = [number for number, cue in enumerate(cues) if not cue.literals]
-        cues_of: dict[str, list[int]] = {}
-        for number, cue in enumerate(cues):
-            for literal in cue.literals[0] if cue.literals else ():
-                cues_of.setdefault(literal, []).append(number)
-        common = Counter(three for literal in cues_of for three in _threes(literal))
-        self._short = [(literal, numbers) for literal, numbers in cues_of.items() if len(literal) < 3]
-        self._by_three: dict[str, list[tuple[str, list[int]]]] = {}
-        for literal, numbers in cues_of.items():
-            if len(literal) >= 3:
-                rarest = min(_threes(literal), key=common.__getitem__)
-                self._by_three.setdefault(rarest, []).append((literal, numbers))
-        self._threes = frozenset(self._by_three)
+        numbers: dict[str, int] = {}
+        groups = [
+            [
+                frozenset(numbers.setdefault(one, len(numbers)) for one in group)
+                for group in sorted(cue.literals, key=lambda group: _everyday(group, common))
+            ]
+            for cue in cues
+        ]
+        self._always = [place for place, demanded in enumerate(groups) if not demanded]
+        self._others = [demanded[1:] for demanded in groups]
+        leads: dict[int, list[int]] = {}
+        for place, demanded in enumerate(groups):
+            for number in demanded[0] if demanded else ():
+                leads.setdefault(number, []).append(place)
+        self._leads, self._leading = leads, frozenset(leads)
+        self._walk = Automaton()
+        for literal, number in numbers.items():
+            self._walk.add_word(literal, number)
+        self._walk.make_automaton()
 
-    def candidates(self, text: str, threes: frozenset[str]) -> list[Cue]:
-        """In the order of the file."""
+    def candidates(self, text: str) -> list[Cue]:
+        """Those that can match a text (``packed``) at all, in the order of the file."""
+        there = {number for _, number in self._walk.iter(text)}
         found = set(self._always)
-        for literal, numbers in self._short:
-            if literal in text:
-                found.update(numbers)
-        for three in self._threes & threes:
-            for literal, numbers in self._by_three[three]:
-                if literal in text:
-                    found.update(numbers)
-        return [self._cues[number] for number in sorted(found) if _stands(self._cues[number].literals, text)]
+        for number in self._leading & there:
+            found.update(self._leads[number])
+        return [self._cues[place] for place in sorted(found) if _all_met(self._others[place], there)]
 
 
-def _stands(groups: Sequence[frozenset[str]], text: str) -> bool:
-    """Whether a literal of each group but the first stands in a text."""
-    for group in groups[1:]:
-        for literal in group:
-            if literal in text:
-                break
-        else:
+def _all_met(groups: Sequence[frozenset[int]], there: set[int]) -> bool:
+    for group in groups:  # noqa: SIM110  (all() takes twice as long, and this runs for every sentence)
+        if group.isdisjoint(there):
             return False
     return True
 
 
-def packed(folded: str) -> tuple[str, frozenset[str]]:
-    """A folded text with single blanks and zeros for digits, and every three characters that follow one another in it."""
-    text = _DIGIT.sub("0", " ".join(folded.split()))
-    return text, frozenset(_threes(text))
-
-
-def _threes(text: str) -> list[str]:
-    return [text[at : at + 3] for at in range(len(text) - 2)]
+def _everyday(group: frozenset[str], common: frozenset[str]) -> int:
+    """How many strings of a group many a sentence holds: everyday words, and scraps of two letters."""
+    return sum(len(one.strip()) < 3 or common.issuperset(one.split()) for one in group)
 
 
 @cache
@@ -198,6 +191,7 @@ def _language(path: Path) -> Language:
     head = data["language"]
     spaced = bool(head.get("spaced", True))
     words = _words(data.get("words", {}))
+    common = frozenset(fold_accents(head.get("common", "")).split())
     cues = []
     for group, table in data.get("cues", {}).items():
         for name, block in table.items():
@@ -208,10 +202,10 @@ def _language(path: Path) -> Language:
     return Language(
         code=path.stem,
         spaced=spaced,
-        common=frozenset(fold_accents(head.get("common", "")).split()),
+        common=common,
         solo=frozenset(fold_accents(head.get("solo", "")).split()),
         cues=tuple(cues),
-        sides={side: Index([cue for cue in cues if cue.rule.side in (side, "both")]) for side in SIDES},
+        sides={side: Index([cue for cue in cues if cue.rule.side in (side, "both")], common) for side in SIDES},
         guards={name: _any(data["guards"].get(name, ""), words, spaced, path.name) for name in GUARDS},
         wake=data.get("wake", {}),
         files={kind: tuple(map(fold_accents, _lines(block))) for kind, block in data.get("files", {}).items()},
@@ -263,59 +257,3 @@ def _cue(rule: Rule, line: str, words: dict[str, str], spaced: bool, where: str)
 def _any(block: str, words: dict[str, str], spaced: bool, where: str) -> re.Pattern[str]:
     sources = [_source(line, words, spaced) for line in _lines(block)]
     return _compiled("|".join(sources) or r"(?!)", block[:40], where)
-
-
-def required(source: str) -> tuple[frozenset[str], ...]:
-    """Groups of strings: of each group at least one stands in every match of a pattern, as ``packed`` has it. The most selective group comes first
-    (the one whose shortest string is longest); () when none can be named. Read off the standard library's own parse of the
-    pattern; with an unknown construct the pattern is merely tried more often."""
-    parser = importlib.import_module("re._parser")
-    groups = [group for group in _demands(list(parser.parse(source, re.S))) if all(text.strip() for text in group)]
-    return tuple(map(frozenset, sorted(groups, key=_selective, reverse=True)))
-
-
-def _demands(items: list[Any]) -> list[set[str]]:
-    """What the parts of a sequence demand, each on its own."""
-    found: list[set[str]] = []
-    run = ""
-    for op, arg in items:
-        if str(op) == "LITERAL":
-            run += _DIGIT.sub("0", chr(arg))
-            continue
-        if _is_blank(op, arg):
-            run += " "
-            continue
-        found += [{run}] if run else []
-        run = ""
-        found += _demanded(str(op), arg)
-    return found + ([{run}] if run else [])
-
-
-def _is_blank(op: Any, arg: Any) -> bool:
-    """Whether a part is ``\\s+``."""
-    return str(op) == "MAX_REPEAT" and arg[0] == 1 and str(list(arg[2])) == "[(IN, [(CATEGORY, CATEGORY_SPACE)])]"
-
-
-def _demanded(op: str, arg: Any) -> list[set[str]]:
-    if op == "IN":
-        signs = {_sign(str(kind), value) for kind, value in arg}
-        return [] if "" in signs else [signs]
-    if op == "SUBPATTERN":
-        return _demands(list(arg[3]))
-    if op in ("MAX_REPEAT", "MIN_REPEAT") and arg[0] > 0:
-        return _demands(list(arg[2]))
-    if op == "BRANCH":
-        parts = [max(_demands(list(branch)), key=_selective, default=set()) for branch in arg[1]]
-        return [set().union(*parts)] if all(parts) else []
-    return []
-
-
-def _sign(kind: str, value: Any) -> str:
-    """One member of a class of characters as it stands in a packed text; empty when that cannot be said."""
-    if kind == "LITERAL":
-        return _DIGIT.sub("0", chr(value))
-    return "0" if str(value) == "CATEGORY_DIGIT" else ""
-
-
-def _selective(group: set[str]) -> tuple[int, int]:
-    return min(map(len, group)), -len(group)

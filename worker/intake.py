@@ -17,7 +17,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlmodel import Session
 
 from connectors.items import Item, Listed, Meeting, Message, Removed, Unreadable
-from models.account import Account, Source, keep_lease
+from models.account import Account, Source, keep_lease, source_and_account
 from models.db import Database, chunks, table
 from models.interaction import Copy
 from models.keyring import Keyring, hasher
@@ -124,11 +124,10 @@ def _take(
 
 
 def _source(session: Session, source_id: int) -> tuple[Source, Account]:
-    source = session.get(Source, source_id)
-    account = session.get(Account, source.account_id) if source else None
-    if source is None or account is None:
+    found = source_and_account(session, source_id)
+    if found is None:
         raise LeaseLost(f"source {source_id} is gone")
-    return source, account
+    return found
 
 
 def _closed(item: Item) -> Item:

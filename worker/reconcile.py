@@ -24,7 +24,7 @@ from models.account import Source, Walk
 from models.db import chunks, table
 from models.fields import EPOCH
 from models.interaction import Interaction
-from models.ledger import LedgerEntry, entries_for
+from models.ledger import LedgerEntry, away, entries_for
 from worker.context import Work
 from worker.intake import Holding, set_state, take
 
@@ -46,8 +46,7 @@ def holes(session: Session, source_id: int, ids: Sequence[str]) -> list[str]:
 def welcome_back(session: Session, source: Source, ids: Sequence[str], now: datetime) -> None:
     """What is listed among the mail although the ledger calls it trashed, spam or deleted was rescued while nobody was told:
     it is there again, and what was never read in its time is owed."""
-    known = entries_for(session, source.id or 0, ids)
-    back = [entry for entry in known.values() if entry.state != "present"]
+    back = away(session, source.id or 0, ids)
     unread = [e for e in back if e.outcome == "gone" or (e.outcome == "ignored" and e.reason in ("trash", "spam"))]
     set_state(session, source, [entry.item_id for entry in back], "present", now)
     ledger = table(LedgerEntry)

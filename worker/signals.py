@@ -11,7 +11,8 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from worker.cuebook import Cue, Language, Rule, packed, rules, spoken
+from worker.cuebook import Cue, Language, Rule, rules, spoken
+from worker.literals import packed
 from worker.offers import offer_signals
 from worker.sentences import Sentence, fold, split
 from worker.timeline_view import Line, Signal
@@ -54,13 +55,13 @@ def read(line: Line, *, deal_name: str = "") -> tuple[Signal, ...]:
     folded = fold(plain)
     sentences = split(plain, folded)
     words = _WORD.findall(folded)
-    packages = [(sentence, *packed(sentence.text)) for sentence in sentences]
+    packages = [(sentence, packed(sentence.text)) for sentence in sentences]
     for language in spoken(words, folded):
         found += _in_language(line, language, side, packages)
     if side == "us" and line.kind == "email":
         found = offer_signals(line, sentences, found)
     if side == "them":
-        found += _subject(line, deal_name)
+        found += _subject(line, deal_name, words)
     return tuple(sorted(_once(found), key=lambda signal: (signal.start, signal.rule)))
 
 
@@ -85,7 +86,7 @@ def _robot(line: Line, text: str) -> Iterator[Signal]:
     folded = fold(whole)
     shift = len(line.subject) + 1
     words = _WORD.findall(folded)
-    packages = [(sentence, *packed(sentence.text)) for sentence in split(whole, folded)]
+    packages = [(sentence, packed(sentence.text)) for sentence in split(whole, folded)]
     for language in spoken(words, folded):
         hits = _in_language(line, language, "robot", packages)
         if any(hit.kind == "not_completed" for hit in hits):
@@ -96,14 +97,12 @@ def _robot(line: Line, text: str) -> Iterator[Signal]:
             yield _moved(hit, text[start:end] if inside else "", start, end)
 
 
-def _in_language(
-    line: Line, language: Language, side: str, packages: Sequence[tuple[Sentence, str, frozenset[str]]]
-) -> list[Signal]:
+def _in_language(line: Line, language: Language, side: str, packages: Sequence[tuple[Sentence, str]]) -> list[Signal]:
     source = line.new if side != "robot" else f"{line.subject}\n{line.new}"
     found = []
-    for sentence, text, threes in packages:
+    for sentence, text in packages:
         said: set[str] = set()
-        for cue in language.candidates(text, threes, side):
+        for cue in language.candidates(text, side):
             if cue.rule.name in said or not _holds(cue, language, sentence):
                 continue
             said.add(cue.rule.name)
@@ -113,6 +112,8 @@ def _in_language(
 
 def _holds(cue: Cue, language: Language, sentence: Sentence) -> bool:
     """Whether the wording stands in the sentence, at some place where no guard spoils it."""
+    if cue.pattern.search(sentence.text) is None:
+        return False
     places = islice(cue.pattern.finditer(sentence.text), MOST_PLACES)
     return any(
         _placed(cue.rule, language, sentence.text, match) and not _spoilt(cue.rule, language, sentence, match)
@@ -217,14 +218,16 @@ def _moved(signal: Signal, quote: str, start: int, end: int) -> Signal:
     return Signal(signal.kind, signal.line_id, signal.rule, quote, start, end, signal.at, signal.weight, signal.lang)
 
 
-def _subject(line: Line, deal_name: str) -> Iterator[Signal]:
-    """A subject that names another matter (an invoice, an NDA): it takes the force out of a bare "go ahead"."""
+def _subject(line: Line, deal_name: str, words: list[str]) -> Iterator[Signal]:
+    """A subject that names another matter (an invoice, an NDA): it takes the force out of a bare "go ahead". ``words``:
+    those of the text."""
     folded = fold(line.subject)
-    shared = set(_WORD.findall(folded)) & {word for word in _WORD.findall(fold(deal_name)) if len(word) > 3}
+    titled = _WORD.findall(folded)
+    shared = set(titled) & {word for word in _WORD.findall(fold(deal_name)) if len(word) > 3}
     if not folded or shared:
         return
     rule = rules()["subject.other"]
-    for language in spoken(_WORD.findall(folded + " " + fold(line.new[:LONGEST])), folded):
+    for language in spoken(titled + words, folded):
         if language.guards["other"].search(language.guards["harmless"].sub(_blank, folded)):
             yield Signal(rule.kind, line.id, rule.name, "", -1, -1, line.at, rule.confidence, language.code)
             return

@@ -13,8 +13,8 @@ from datetime import datetime
 from sqlalchemy import update
 from sqlmodel import Session, col, select
 
-from models.db import chunks, insert_ids, insert_new, table
-from models.interaction import Interaction, Thread, ThreadKey
+from models.db import insert_ids, insert_new, table
+from models.interaction import Interaction, Thread, ThreadKey, known_keys
 from models.privacy import RANK
 from worker.view import View
 
@@ -45,11 +45,9 @@ def _taken(session: Session, rows: Sequence[Mapping[str, int | str]]) -> dict[in
     """Threads of ours whose keys another worker has stored first, and the thread that these lead to."""
     mine = {str(row["key"]): int(row["thread_id"]) for row in rows}
     lost: dict[int, int] = {}
-    for part in chunks(mine):
-        rows_there = session.exec(select(ThreadKey.key, ThreadKey.thread_id).where(col(ThreadKey.key).in_(part)))
-        for key, thread_id in rows_there:
-            if thread_id != mine[key]:
-                lost[mine[key]] = min(thread_id, lost.get(mine[key], thread_id))
+    for key, thread_id in known_keys(session, mine):
+        if thread_id != mine[key]:
+            lost[mine[key]] = min(thread_id, lost.get(mine[key], thread_id))
     return lost
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from worker import cuebook
-from worker.cuebook import Cue, Language, languages, packed, required, rules, spoken
+from worker.cuebook import SIDES, Cue, Language, languages, rules, spoken
+from worker.literals import packed, required
 from worker.sentences import LONGEST, fold, split
 
 CUES = [(language, cue) for language in languages() for cue in language.cues]
@@ -62,7 +64,7 @@ def test_an_unknown_word_is_refused() -> None:
 
 
 def test_what_a_pattern_requires_stands_in_what_it_matches() -> None:
-    text, _ = packed("we accept  your quote 77")
+    text = packed("we accept  your quote 77")
     groups = required(r"accept\s+your\s+(?:quote|offer)\s+\d\d")
     assert groups and all(any(literal in text for literal in group) for group in groups)
 
@@ -159,8 +161,33 @@ def test_cues_are_found_by_their_letters() -> None:
     text = "we accept your offer, the contract is signed and attached; wir nehmen ihr angebot an"
     found: list[tuple[str, Cue]] = [(one.code, cue) for one, cue in CUES if cue.pattern.search(text)]
     assert len(found) > 3
-    folded, threes = packed(text)
+    plain = packed(text)
     by_code = {language.code: language for language in languages()}
     for code, cue in found:
         side = cue.rule.side if cue.rule.side != "both" else "them"
-        assert cue in by_code[code].candidates(folded, threes, side), cue.pattern.pattern
+        assert cue in by_code[code].candidates(plain, side), cue.pattern.pattern
+
+
+def test_nothing_that_is_written_hides_from_the_index() -> None:
+    """Every wording that stands in a sentence of the golden page is among its candidates, whoever wrote it."""
+    page = (Path(__file__).parent / "golden_suggestions.md").read_text("utf-8")
+    sentences = {sentence.text for sentence in split(page, fold(page)) if len(sentence.text) < 200}
+    assert len(sentences) > 300
+    seen = 0
+    for text in sorted(sentences)[::3]:
+        plain = packed(text)
+        for language in languages():
+            shown = {id(cue) for side in SIDES for cue in language.candidates(plain, side)}
+            standing = [cue for cue in language.cues if cue.pattern.search(text)]
+            seen += len(standing)
+            assert not [cue.pattern.pattern for cue in standing if id(cue) not in shown], text
+    assert seen > 100
+
+
+def test_a_demand_ends_where_a_word_must() -> None:
+    assert required(r"(?<!\w)(?:in|within)\s+(?:two|seven)\w* days(?!\w)") == (
+        frozenset({" days "}),
+        frozenset({" in ", " within "}),
+        frozenset({" two", " seven"}),
+    )
+    assert " in " not in packed("our pricing") and " in " in packed("(in")
