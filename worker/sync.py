@@ -107,7 +107,7 @@ def _live(work: Work, box: Mailbox, cursor: str, holding: Holding) -> Page:
         take(work.db, work.keyring, holding, items, now=now, changes=changes)
     if page.suspect:
         with work.db.write() as session:
-            walks.ask_for_audit(session, holding.source_id, work.now())
+            walks.ask_for_audit(session, holding.source_id, work.now(), afresh=True)
     return page
 
 

@@ -18,7 +18,7 @@ from sqlmodel import Session, col, select
 from connectors.base import Hits, Mailbox
 from connectors.errors import CursorExpired, TryLater
 from connectors.items import Item, Listed, Message, Unreadable
-from models.account import Account, Source, Walk, keep_lease
+from models.account import Account, Source, Walk, keep_lease, source_and_account
 from models.addresses import domain_of, registrable
 from models.contact import Contact, known_people
 from models.event import announce, event_row
@@ -83,10 +83,15 @@ def recover(work: Work, box: Mailbox, holding: Holding, error: CursorExpired) ->
             _announce_gap(session, row, good, now)
 
 
-def ask_for_audit(session: Session, source_id: int, now: datetime) -> None:
-    """Have the source compared with the provider, once."""
-    if reconcile.open_audit(session, source_id) is None:
+def ask_for_audit(session: Session, source_id: int, now: datetime, *, afresh: bool = False) -> None:
+    """Have the source compared with the provider, once. ``afresh``: one that is under way begins anew, since it would not look
+    at what was stored after its beginning."""
+    walk = reconcile.open_audit(session, source_id)
+    if walk is None:
         session.add(Walk(source_id=source_id, kind="audit", created_at=now))
+    elif afresh:
+        walk.created_at, walk.state = now, {}
+        session.add(walk)
 
 
 def _recovered_lately(row: Source, now: datetime) -> dict[str, str]:
@@ -266,9 +271,8 @@ def _pay(work: Work, box: Mailbox, holding: Holding, owed: Sequence[str], known:
 def _open(work: Work, box: Mailbox, holding: Holding, hits: Sequence[Listed]) -> None:
     """Open items that a search says concern a known person. Where the account keeps no text, headers suffice."""
     with work.db.read() as session:
-        source = session.get(Source, holding.source_id)
-        account = session.get(Account, source.account_id) if source else None
-        full = account is not None and account.visibility == "full"
+        found = source_and_account(session, holding.source_id)
+        full = found is not None and found[1].visibility == "full"
     items = box.open(hits) if full else box.headers([hit.item_id for hit in hits])
     take(work.db, work.keyring, holding, items, now=work.now())
 

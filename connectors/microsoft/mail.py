@@ -4,7 +4,8 @@ A pull is a look at the tree of folders, then at each folder's delta, until some
 with the delta, texts by batch. The first round of a folder goes through all that lies in it: there is nothing else to sweep.
 
 Invariants: an ``@removed`` is believed only after the message itself was asked for, since a move looks like a loss; a row with
-less than a message needs is named, not read; a link that expired concerns its own folder alone.
+less than a message needs is named, not read; a link that expired concerns its own folder alone. What a search had found and was
+thrown away before its folder's first round came to it is told by nobody: when all first rounds are over, all is compared once.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class OutlookMailbox(OutlookLists):
 
     def pin(self) -> str:
         """A position before the first round of every folder (some 3 requests)."""
-        at = Position(folders=self._well_known(), at=self._now().isoformat())
+        at = Position(folders=self._well_known(), at=self._now().isoformat(), whole=False)
         self._look_at_tree(at)
         return at.dump()
 
@@ -87,6 +88,7 @@ class OutlookMailbox(OutlookLists):
                 found.pop(item.item_id, None)
                 found[item.item_id] = item
         self._remember(at.folders)
+        suspect = at.becomes_whole() or suspect
         if not (found or moved or suspect or resumed or not at.cycle_over or at.is_old(self._now())):
             return Page((), cursor, more=False)
         at.at = self._now().isoformat()

@@ -33,7 +33,7 @@ class Place:
 @dataclass
 class Position:
     """``todo``: the folders that this cycle has not reached; ``turn`` says whose turn it is in a large tree; ``at`` when the
-    position was kept last."""
+    position was kept last; ``whole``: the first rounds that it began with are over."""
 
     folders: Folders = field(default_factory=Folders)
     tree: str = ""
@@ -41,6 +41,7 @@ class Position:
     todo: list[str] = field(default_factory=list)
     turn: int = 0
     at: str = ""
+    whole: bool = True
 
     def dump(self) -> str:
         """As a cursor."""
@@ -52,6 +53,7 @@ class Position:
             "d": self.todo,
             "n": self.turn,
             "a": self.at,
+            "w": int(self.whole),
         }
         return json.dumps(plain, separators=(",", ":"))
 
@@ -63,6 +65,7 @@ class Position:
             places = {str(key): Place(str(link), bool(w), str(since)) for key, (link, w, since) in plain["p"].items()}
             found = cls(Folders.from_plain(plain["f"]), plain["t"], places, list(plain["d"]), int(plain["n"]))
             found.at = moment(plain["a"]).isoformat()
+            found.whole = bool(plain.get("w", True))
         except (ValueError, KeyError, TypeError, AttributeError):
             raise CursorExpired(
                 "cursor_unreadable", "The stored position in this mailbox is unusable; the gap is read again."
@@ -72,6 +75,13 @@ class Position:
     @property
     def cycle_over(self) -> bool:
         return not self.todo
+
+    def becomes_whole(self) -> bool:
+        """Whether the last of the first rounds is over now, and was not before."""
+        if self.whole or any(place.walking for place in self.places.values()):
+            return False
+        self.whole = True
+        return True
 
     def settle_folders(self) -> bool:
         """Keep places for the folders that hold mail, and for no others. True: a folder that was read is among those no more."""

@@ -78,10 +78,14 @@ def _part(outer: Request, one: dict[str, Any]) -> Request:
 
 
 def _shown(key: str, answer: Answer) -> dict[str, Any]:
+    """A part's answer; a body that is no JSON, whatever it says that it is, as a base64 string."""
     kind = answer.headers.get("Content-Type", "")
     shown: dict[str, Any] = {"id": key, "status": answer.status, "headers": answer.headers}
-    if kind.startswith(JSON):
-        shown["body"] = json.loads(answer.body)
-    elif answer.body:
+    try:
+        if kind.startswith(JSON):
+            return shown | {"body": json.loads(answer.body)}
+    except ValueError:
+        shown["headers"] = answer.headers | {"Content-Type": "application/octet-stream"}
+    if answer.body:
         shown["body"] = base64.b64encode(answer.body).decode()
     return shown
