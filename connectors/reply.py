@@ -50,6 +50,10 @@ _FORWARD_START = re.compile(
     r"-+ ?forwarded by\b.*|-+ ?forwarded message.*)\s*:?\s*-*\s*$",
     re.I,
 )
+_FORWARD_PIECES = ("forward", "weitergeleit", "expédié", "transf", "reenviado", "inoltrato", "doorgestuurd")
+"""The same for the beginning of a mail that is handed on."""
+_MARKS = frozenset("-_*=—━─>")
+"""What a line begins with that may be a rule or announce the original."""
 _LABEL = (
     r"from|von|de|van|da|fra|från|od|lähettäjä|发件人|寄件者|寄件人|expéditeur|remitente|mittente",
     r"sent|date|gesendet|datum|envoyé|enviado|verzonden|inviato|fecha|data|sendt|skickat|wysłano|lähetetty|发送时间|日期|傳送時間|"
@@ -104,12 +108,25 @@ class Reply:
     forwards: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Signs:
+    """What stands anywhere in a text, so that its lines need not be searched for it one by one."""
+
+    wrote: bool
+    forwarded: bool
+
+
 def read_reply(text: str) -> Reply:
     """Take a text apart. Never raises; work is linear in the number of lines."""
-    lines = _clean(text).split("\n")[:MOST_LINES]
-    kept, forwards = _without_earlier(lines)
+    clean = _clean(text)
+    kept, forwards = _without_earlier(clean.split("\n")[:MOST_LINES], _signs(clean))
     body, signature = _without_signature(kept)
     return Reply("\n".join(_trimmed(body)), "\n".join(_trimmed(signature)), forwards)
+
+
+def _signs(text: str) -> _Signs:
+    low = text.lower()
+    return _Signs(any(piece in low for piece in _WROTE_PIECES), any(piece in low for piece in _FORWARD_PIECES))
 
 
 def _clean(text: str) -> str:
@@ -117,7 +134,7 @@ def _clean(text: str) -> str:
     return text.replace("\u2028", "\n").replace("\xa0", " ").replace("\u200b", "")
 
 
-def _without_earlier(lines: list[str]) -> tuple[list[str], bool]:
+def _without_earlier(lines: list[str], signs: _Signs) -> tuple[list[str], bool]:
     """Drop quoted lines, the lines that introduce them, and everything behind a mark after which only earlier mail
     comes."""
     out: list[str] = []
@@ -132,7 +149,7 @@ def _without_earlier(lines: list[str]) -> tuple[list[str], bool]:
             while index < len(lines) and (_QUOTED.match(lines[index]) or _wraps(lines, index)):
                 index += 1
             continue
-        length = _introduces(lines, index)
+        length = _introduces(lines, index, signs)
         if length:
             rest = index + length
             if _quoted_follows(lines, rest):
@@ -149,21 +166,24 @@ def _told(line: str) -> str:
     return _BLANKS.sub(" ", line[:600])
 
 
-def _introduces(lines: list[str], index: int) -> int:
+def _introduces(lines: list[str], index: int, signs: _Signs) -> int:
     """How many lines, from here, introduce an earlier mail; 0 when none do."""
     line = _told(lines[index])
-    if not line.strip():
+    joined = line.strip()
+    if not joined:
         return 0
-    if _ORIGINAL.match(line) or _FORWARD_START.match(line):
+    marked = joined[0] in _MARKS
+    if (marked and _ORIGINAL.match(line)) or (signs.forwarded and _FORWARD_START.match(line)):
         return 1
     if _header_block(lines, index):
         return 1
-    if _RULE.match(line):
+    if marked and _RULE.match(line):
         following = index + 1
         while following < len(lines) and not lines[following].strip():
             following += 1
         return following - index if following < len(lines) and _header_block(lines, following) else 0
-    joined = line.strip()
+    if not signs.wrote and not joined[0].isdigit():
+        return 0
     for extra in range(4):
         if len(joined) > 500:
             return 0

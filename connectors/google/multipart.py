@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 
 import httplib2
 from googleapiclient.errors import BatchError
@@ -37,11 +37,11 @@ def write(requests: Mapping[str, Any], headers: Mapping[str, str]) -> tuple[str,
     common = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     pieces = []
     for key, request in requests.items():
-        url = urlsplit(request.uri)
+        host, _, target = request.uri.partition("://")[2].partition("/")
         pieces.append(
             f"--{mark}\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n"
             f"Content-ID: <{batch} + {quote(key)}>\r\n\r\n"
-            f"{request.method} {url.path}?{url.query} HTTP/1.1\r\nHost: {url.netloc}\r\n"
+            f"{request.method} /{target} HTTP/1.1\r\nHost: {host}\r\n"
             f"accept: application/json\r\n{common}\r\n\r\n"
         )
     pieces.append(f"--{mark}--\r\n")
