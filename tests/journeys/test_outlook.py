@@ -200,7 +200,9 @@ def test_an_audit_finds_what_was_lost(outlook_house: building.House, world: sand
     with outlook_house.db.read() as session:
         assert set(ledger(session)) == present(box)
         audits = session.exec(select(Walk).where(Walk.kind == "audit", Walk.source_id == source.id)).all()
-        assert sum(audit.state["holes"] for audit in audits) == 5, "the nightly look at the account asks for another one"
+        assert sum(audit.state["holes"] for audit in audits) == 5, (
+            "the nightly look at the account asks for another one"
+        )
         assert [audit.state["missing"] for audit in audits] == [0] * len(audits)
 
 
