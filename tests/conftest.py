@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from alembic.script import ScriptDirectory
 from hypothesis import settings as hypothesis_settings
-from sqlalchemy import text
+from sqlalchemy import Engine, event, text
 
 import house as building
 import sandbox
@@ -29,6 +29,16 @@ from tests import support
 hypothesis_settings.register_profile("ci", deadline=None, derandomize=True, database=None)
 hypothesis_settings.register_profile("nightly", deadline=None, max_examples=2_000)
 hypothesis_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+if os.environ.get("BACKWARDS"):
+
+    @event.listens_for(Engine, "connect")
+    def _rows_come_backwards(connection: Any, _record: Any) -> None:
+        """Where a query asks for no order SQLite answers in reverse (sqlite.org/pragma.html#pragma_reverse_unordered_selects),
+        so that what hangs on an order that nobody asked for shows itself before another database shows it."""
+        if type(connection).__module__ == "sqlite3":
+            connection.execute("PRAGMA reverse_unordered_selects = ON")
 
 
 @pytest.fixture(autouse=True)
