@@ -2,8 +2,8 @@
 
 ``cues/rules.toml`` says for each rule which side must have written it, which guards spoil it and how far it is to be trusted.
 ``cues/<language>.toml`` holds the wordings, one pattern a line. In a pattern a blank stands for any white space, ``~`` for a
-gap of some words, ``{name}`` for the wording of that name under ``[words]``; accents and case do not matter. Patterns of
-languages with spaces begin and end at a word's edge.
+gap of some words, ``{word}`` for the wording of that name under ``[words]``, ``{name}`` for the name of a company or a person
+(see ``worker.parties``); accents and case do not matter. Patterns of languages with spaces begin and end at a word's edge.
 """
 
 from __future__ import annotations
@@ -51,6 +51,8 @@ class Rule:
     opens: bool = False
     whole: bool = False
     local: bool = False
+    names: str = ""
+    """Whose name its wording must hold at ``{name}``: ours | foreign; "" where it holds none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +184,7 @@ def _rule(name: str, row: dict[str, Any]) -> Rule:
         side=row.get("side", "them"),
         confidence=float(row.get("confidence", 0.0)),
         guards=guards,
+        names=row.get("names", ""),
         **{flag: bool(row.get(flag, False)) for flag in ("own_negation", "bare", "opens", "whole", "local")},
     )
 
@@ -218,7 +221,7 @@ def _lines(block: str) -> list[str]:
 
 def _words(table: dict[str, str]) -> dict[str, str]:
     """``[words]``: each a block whose lines are alternatives; a later one may name an earlier one."""
-    found: dict[str, str] = {}
+    found = {"name": r"(?P<name>[\w&-]+)"}
     for name, block in table.items():
         found[name] = "(?:" + "|".join(_expand(line, found) for line in _lines(block)) + ")"
     return found

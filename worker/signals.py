@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 
 from worker.cuebook import Cue, Language, Rule, rules, spoken
 from worker.literals import packed
 from worker.offers import offer_signals
+from worker.parties import Names, names_in, verdict
 from worker.sentences import Sentence, fold, split
 from worker.timeline_view import Line, Signal
 
@@ -36,6 +38,12 @@ BESIDE = 4
 """Letters that may stand beside a yes: a name, no more."""
 AFTERWARDS = 4
 """Words that may follow a word of agreement in its clause."""
+SNEER = 3
+"""Words of a sentence that may take back the one before it."""
+_SPEECH = re.compile(
+    r'"([^"]*)"|\u201c([^\u201d]*)\u201d|\u00ab([^\u00bb]*)\u00bb|\u201e([^\u201c\u201d]*)[\u201c\u201d]|\u300c([^\u300d]*)\u300d'
+)
+"""What stands between quotation marks: somebody else's words, or a name."""
 _INVERTED = "\u00bf"
 _TAG = re.compile(r"<(?:/?[a-z][^<>]{0,300}|!--[^<>]{0,300})>|&(?:nbsp|amp|lt|gt|quot|#\d{1,5});", re.I)
 _BREAK = re.compile(r"<(?:br|/p|/div|/li|/tr|/h\d)\b", re.I)
@@ -57,7 +65,7 @@ def read(line: Line, *, deal_name: str = "") -> tuple[Signal, ...]:
     words = _WORD.findall(folded)
     packages = [(sentence, packed(sentence.text)) for sentence in sentences]
     for language in spoken(words, folded):
-        found += _in_language(line, language, side, packages)
+        found += _in_language(line, language, side, packages, deal_name)
     if side == "us" and line.kind == "email":
         found = offer_signals(line, sentences, found)
     if side == "them":
@@ -97,28 +105,54 @@ def _robot(line: Line, text: str) -> Iterator[Signal]:
             yield _moved(hit, text[start:end] if inside else "", start, end)
 
 
-def _in_language(line: Line, language: Language, side: str, packages: Sequence[tuple[Sentence, str]]) -> list[Signal]:
+def _in_language(
+    line: Line, language: Language, side: str, packages: Sequence[tuple[Sentence, str]], deal_name: str = ""
+) -> list[Signal]:
     source = line.new if side != "robot" else f"{line.subject}\n{line.new}"
     found = []
-    for sentence, text in packages:
+    for number, (sentence, text) in enumerate(packages, 1):
         said: set[str] = set()
         for cue in language.candidates(text, side):
-            if cue.rule.name in said or not _holds(cue, language, sentence):
+            if cue.rule.name in said:
+                continue
+            match = _standing(cue, language, sentence)
+            if match is None:
+                continue
+            kind = cue.rule.kind
+            if cue.rule.names:
+                begin, end = (sentence.start + place for place in match.span("name"))
+                kind = _named(cue.rule, language, names_in(line, deal_name), source[begin:end])
+            if not kind or ("sarcasm" in cue.rule.guards and _mocked(language, packages[number : number + 1])):
                 continue
             said.add(cue.rule.name)
-            found.append(_signal(line, cue.rule, language.code, sentence, source))
+            found.append(replace(_signal(line, cue.rule, language.code, sentence, source), kind=kind))
     return found
 
 
-def _holds(cue: Cue, language: Language, sentence: Sentence) -> bool:
-    """Whether the wording stands in the sentence, at some place where no guard spoils it."""
-    if cue.pattern.search(sentence.text) is None:
-        return False
-    places = islice(cue.pattern.finditer(sentence.text), MOST_PLACES)
+def _named(rule: Rule, language: Language, names: Names, name: str) -> str:
+    """What a wording about a named company says: its rule's kind; ``undecided`` where it cannot be told who that is."""
+    whose = verdict(names, name, language.common)
+    if whose == "unsure":
+        return "undecided" if rule.names == "foreign" else ""
+    return rule.kind if whose == rule.names else ""
+
+
+def _mocked(language: Language, following: Sequence[tuple[Sentence, str]]) -> bool:
+    """Whether the next sentence is nothing but a sneer: "Not.", "Haha." """
     return any(
-        _placed(cue.rule, language, sentence.text, match) and not _spoilt(cue.rule, language, sentence, match)
-        for match in places
+        len(_TERM.findall(sentence.text)) <= SNEER and language.guards["sarcasm"].search(sentence.text)
+        for sentence, _ in following
     )
+
+
+def _standing(cue: Cue, language: Language, sentence: Sentence) -> re.Match[str] | None:
+    """Where the wording stands in the sentence at a place where no guard spoils it."""
+    if cue.pattern.search(sentence.text) is None:
+        return None
+    for match in islice(cue.pattern.finditer(sentence.text), MOST_PLACES):
+        if _placed(cue.rule, language, sentence.text, match) and not _spoilt(cue.rule, language, sentence, match):
+            return match
+    return None
 
 
 def _placed(rule: Rule, language: Language, text: str, match: re.Match[str]) -> bool:
@@ -146,6 +180,8 @@ def _spoilt(rule: Rule, language: Language, sentence: Sentence, match: re.Match[
         return False
     if "question" in rule.guards and _asked(language, sentence, match):
         return True
+    if "sarcasm" in rule.guards and _reported(sentence.text, match):
+        return True
     text = language.guards["harmless"].sub(_blank, sentence.text)
     start, end = _clause(text, match.start(), match.end())
     clause = text[start:end]
@@ -164,6 +200,14 @@ def _spoilt(rule: Rule, language: Language, sentence: Sentence, match: re.Match[
         looked_at["negation"] = text[start : match.start()] + " " + text[match.end() : end]
     return any(
         language.guards[guard].search(looked_at.get(guard, text)) for guard in rule.guards if guard != "question"
+    )
+
+
+def _reported(text: str, match: re.Match[str]) -> bool:
+    """Whether the match is a quotation inside of a sentence that says more: what somebody else said."""
+    return any(
+        speech.start() < match.start() and match.end() <= speech.end() and _TERM.search(text[: speech.start()])
+        for speech in _SPEECH.finditer(text)
     )
 
 

@@ -162,7 +162,7 @@ def _their_word(deal: DealView, story: Story, line: Line, signal: Signal, kinds:
         if _counts(deal, story, signal, kinds, strange) and (better or _strength(signal) > _strength(known or signal)):
             story.final = signal
     elif kind == "reject":
-        if "postpone" not in kinds or signal.rule in ("reject.competitor", "reject.inhouse"):
+        if "postpone" not in kinds or signal.rule in ("reject.competitor", "reject.named", "reject.inhouse"):
             story.final = signal
     elif kind == "postpone":
         known = story.wake_on if story.final is not None and story.final.line_id == line.id else None
