@@ -14,7 +14,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import google_auth_httplib2
-import httplib2
 from googleapiclient.discovery import build_from_document
 from googleapiclient.errors import HttpError
 
@@ -25,8 +24,8 @@ from connectors.google import multipart
 from connectors.google.config import GoogleConfig
 from connectors.google.credentials import StoredCredentials
 from connectors.google.faults import classify
+from connectors.google.line import Line
 
-BIGGEST_ANSWER = 64 * 1024 * 1024
 logging.getLogger("googleapiclient").setLevel(logging.WARNING)
 """Below that level the library writes down addresses with the people that were searched for."""
 
@@ -60,10 +59,7 @@ class Client:
     @property
     def http(self) -> GuardedHttp:
         if self._http is None:
-            bare = httplib2.Http(timeout=self.config.timeout)
-            bare.follow_redirects = False
-            if hasattr(bare, "decode_limit_hard"):
-                bare.decode_limit_hard = BIGGEST_ANSWER
+            bare = Line(self.config.timeout)
             credentials = StoredCredentials(self.config, self._store, google_auth_httplib2.Request(bare))
             self._http = GuardedHttp(credentials, http=bare)
             self._http.allowed = self.config.hosts

@@ -9,13 +9,13 @@ from typing import Any
 
 import google.oauth2.credentials
 import google.oauth2.service_account
-import httplib2
 
 from connectors.doorbell import Received
 from connectors.errors import ConnectorError, OperatorFault, TryLater
 from connectors.google.client import GuardedHttp
 from connectors.google.config import GoogleConfig
 from connectors.google.faults import classify, from_answer
+from connectors.google.line import Line
 from connectors.google.rings import notice_of
 
 SCOPE = "https://www.googleapis.com/auth/pubsub"
@@ -75,10 +75,7 @@ class PubSubInbox:
 
     def _line(self) -> GuardedHttp:
         if self._http is None:
-            bare = httplib2.Http(timeout=PATIENCE)
-            bare.follow_redirects = False
-            if hasattr(bare, "decode_limit_hard"):
-                bare.decode_limit_hard = BIGGEST_ANSWER  # pyright: ignore[reportAttributeAccessIssue]
+            bare = Line(PATIENCE, biggest=BIGGEST_ANSWER)
             self._http = GuardedHttp(credentials(self._file, self._config.token_uri), http=bare)
             self._http.allowed = self._config.pubsub_hosts
         return self._http
