@@ -38,6 +38,9 @@ class OutlookSight:
         gone = self._box.gone.get(key)
         return {"deleted"} if gone is None else {"deleted", self._place(gone)} - {"present"}
 
+    def muddled(self) -> bool:
+        return False
+
     def _place(self, item: Item) -> str:
         """A folder that was thrown away took along what is in it."""
         folders = self._box.folders | self._box.tree.dropped

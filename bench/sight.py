@@ -43,6 +43,10 @@ class Sight(Protocol):
         """What may be said of the place of a message that is no more."""
         ...
 
+    def muddled(self) -> bool:
+        """Whether the ledger may take spam for trash, or trash for spam: nobody was told of a move between the two."""
+        ...
+
     def behind(self, kind: str, cursor: str, now: datetime) -> list[str]:
         """The ids that a cursor of a mail or calendar source says are behind it; none for one that has expired."""
         ...
@@ -66,6 +70,10 @@ class GmailSight:
 
     def ended(self, key: str) -> set[str]:
         return {"deleted"}
+
+    def muddled(self) -> bool:
+        """After a history that has expired nobody lists what was thrown away."""
+        return self._box.forgotten > 0
 
     def behind(self, kind: str, cursor: str, now: datetime) -> list[str]:
         state = json.loads(cursor)

@@ -20,6 +20,7 @@ from models.interaction import Copy, Interaction
 from models.ledger import LedgerEntry
 
 OURS = "@acme.example"
+AWAY = {"spam", "trash"}
 READ = ("logged", "held", "ignored", "internal")
 MARGIN = timedelta(days=1)
 """The edge of the calendar's window, which slides once a day."""
@@ -67,6 +68,8 @@ def _mail(session: Session, stage: Stage, source: Source, read: bool) -> Iterato
         if not stored.counts:
             if entry.outcome not in ("ignored", "gone"):
                 yield f"draft {key} is {entry.outcome}"
+            continue
+        if stage.sight.muddled() and {entry.state, stored.place} == AWAY:
             continue
         yield from _entry(key, stored, entry, copies.get(key), read)
     for key, entry in entries.items():

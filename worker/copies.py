@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from sqlalchemy import update
 from sqlmodel import Session, col, select
 
-from connectors.items import Meeting
+from connectors.items import Meeting, Message
 from models.bulk import among
 from models.db import chunks, table
 from models.deal import Deal
 from models.interaction import Copy, Interaction, Link
 from worker import identity, rows
+from worker.book import Book
 from worker.case import Case, Logging
 from worker.evidence import store_signals
+from worker.view import View
 
 _NAMED = select(Interaction).where(among(col(Interaction.identity))).order_by(col(Interaction.id))
 _ALIKE = select(Interaction).where(among(col(Interaction.fingerprint))).order_by(col(Interaction.id))
+
+
+def disown(session: Session, messages: Mapping[str, Message], views: dict[str, View], book: Book) -> None:
+    """Take the Message-ID off the views of mails that merely reuse it, by mistake or by design: another mail has it already,
+    and its conversation says nothing about theirs."""
+    own = {key: identity.of_message(message) for key, message in messages.items() if views[key].own_key in book.threads}
+    if not own:
+        return
+    known: dict[str, list[Interaction]] = {}
+    for row in session.exec(_NAMED, params={"keys": [name for name, _ in own.values()]}):
+        known.setdefault(row.identity, []).append(row)
+    for key, (name, fingerprint) in own.items():
+        rows = known.get(name, [])
+        if rows and not any(_is(row, messages[key].subject, views[key], fingerprint) for row in rows):
+            views[key] = replace(views[key], own_key="")
 
 
 def find_same(work: Logging, cases: Sequence[Case]) -> None:
@@ -70,19 +87,23 @@ def _stored(session: Session, cases: Sequence[Case]) -> dict[str, list[Interacti
 
 
 def _same(row: Interaction, case: Case) -> bool:
+    return _is(row, case.item.subject, case.view, case.fingerprint)
+
+
+def _is(row: Interaction, subject: str, view: View, fingerprint: str) -> bool:
     if row.kind == "meeting":
         return True
-    if row.fingerprint and row.fingerprint == case.fingerprint:
+    if row.fingerprint and row.fingerprint == fingerprint:
         return True
     stored = next((party["address"] for party in row.parties if party["role"] == "from"), "")
-    return identity.agree((stored, row.occurred_at, row.subject), (_sender(case), case.view.at, case.item.subject))
+    return identity.agree((stored, row.occurred_at, row.subject), (_sender(view), view.at, subject))
 
 
 def _twins(one: Case, other: Case) -> bool:
     if one.view.kind == "meeting" or one.fingerprint == other.fingerprint:
         return True
     return identity.agree(
-        (_sender(one), one.view.at, one.item.subject), (_sender(other), other.view.at, other.item.subject)
+        (_sender(one.view), one.view.at, one.item.subject), (_sender(other.view), other.view.at, other.item.subject)
     )
 
 
@@ -103,8 +124,8 @@ def _fill(work: Logging, row: Interaction, case: Case) -> None:
     work.session.connection().execute(update(deals).where(deals.c.id.in_(on)).values(suggest_at=work.now))
 
 
-def _sender(case: Case) -> str:
-    return next((person.address for person in case.view.people if person.role == "from"), "")
+def _sender(view: View) -> str:
+    return next((person.address for person in view.people if person.role == "from"), "")
 
 
 def _renamed(row: Interaction, case: Case, here: set[int]) -> bool:

@@ -23,7 +23,7 @@ from models.interaction import Copy
 from models.keyring import Keyring, hasher
 from models.ledger import STRIKES, TO_OPEN, LedgerEntry, entries_for, list_items, next_try
 from worker import book as books
-from worker import match, meetings, veil, view
+from worker import copies, match, meetings, veil, view
 from worker.accounting import write_entries
 from worker.case import Case, Logging
 from worker.log import settle
@@ -155,6 +155,7 @@ def _decide(
     if not views:
         return []
     book = books.load(session, list(views.values()), account)
+    copies.disown(session, {key: item for key, item in contents.items() if isinstance(item, Message)}, views, book)
     work = Logging(session, source, account, book, hasher(session, keyring), now, book.settings["announce_backfill"])
     cases: list[Case] = []
     closed: list[str] = []

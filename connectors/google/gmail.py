@@ -283,8 +283,8 @@ def _fates(history: Sequence[Any]) -> dict[str, str]:
         typed = False
         for kind in ("messagesAdded", "messagesDeleted", "labelsAdded", "labelsRemoved"):
             for entry in record.get(kind) or []:
-                typed = True
                 message = entry.get("message") or {}
+                typed = typed or bool(message.get("id"))
                 fate = _fate(kind, message.get("labelIds"), entry.get("labelIds") or [])
                 if message.get("id") and fate:
                     fates.pop(message["id"], None)

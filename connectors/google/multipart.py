@@ -53,7 +53,7 @@ def read(content_type: str, body: bytes) -> dict[str, Part]:
     found = _BOUNDARY.search(content_type)
     if found is None or not content_type.lower().startswith("multipart/"):
         raise BatchError("The answer to a batch is not multipart.", httplib2.Response({"status": "200"}), body)
-    pieces = (b"\n" + body).split(b"\n--" + found.group(1).encode())[1:]
+    pieces = (b"\n" + body).split(b"\n--" + found.group(1).strip().encode())[1:]
     answers = (_part(piece) for piece in pieces if not piece.startswith(b"--"))
     return {key: part for key, part in answers if part is not None}
 

@@ -87,6 +87,18 @@ def test_two_copies_are_one_mail_only_when_they_agree(
         assert count(session, Copy) == 2 and outcomes(session) == {"logged": 2}
 
 
+def test_a_stranger_s_mail_with_a_customer_s_message_id_stays_outside(db: Database, keyring: Keyring) -> None:
+    """F60: two different mails with one Message-ID are no match; a colleague's copy of the customer's is."""
+    northwind(db)
+    desk, other = Desk(db, keyring), Desk(db, keyring, COLLEAGUE)
+    desk.take(note(subject="Alpha", message_id="same@x", to=[REP, COLLEAGUE]))
+    desk.take(note(sender="mallory@evil.example", subject="Wire it here", message_id="same@x"))
+    other.take(note(subject="Alpha", message_id="same@x", to=[REP, COLLEAGUE]))
+    with db.read() as session:
+        assert session.exec(select(Interaction.subject)).all() == ["Alpha"]
+        assert count(session, Copy) == 2 and outcomes(session) == {"logged": 2, "ignored": 1}
+
+
 def test_a_later_copy_of_a_reused_id_finds_its_own_twin(db: Database, keyring: Keyring) -> None:
     northwind(db)
     desk, other = Desk(db, keyring), Desk(db, keyring, COLLEAGUE)

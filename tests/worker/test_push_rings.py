@@ -243,12 +243,12 @@ def test_new_mail_is_logged_by_a_ring_in_a_running_house(
         with house.db.read() as session:
             return scene.subjects(session)
 
-    def heard() -> bool:
+    def hung() -> bool:
         with house.db.read() as session:
             row = session.exec(select(Channel).where(Channel.kind == "mail")).first()
-            return row is not None and row.last_message_at is not None
+            return row is not None and row.opened_at is not None
 
     with serving.working(house):
-        until(heard)
+        until(hung)
         world.mailbox(REP).deliver(mail(BUYER, REP, "At once", at=building.now()))
         until(lambda: subjects() == ["At once"])
