@@ -138,7 +138,14 @@ class Batch:
 
 def _concerns_account(fault: ConnectorError) -> bool:
     if isinstance(fault, TryLater):
-        return fault.throttled or fault.code in ("network", "truncated", "unauthorized", "token_endpoint", "not_json", "server_error")
+        return fault.throttled or fault.code in (
+            "network",
+            "truncated",
+            "unauthorized",
+            "token_endpoint",
+            "not_json",
+            "server_error",
+        )
     return True
 
 
