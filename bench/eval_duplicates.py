@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import csv
 import io
-import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,7 +26,7 @@ import house as building
 import sandbox
 import sync as syncing
 from bench.eval_crm import _house, _import
-from bench.eval_enron import _counterparties, _enter, _lines, _message, _rows
+from bench.eval_enron import _counterparties, _enter, _lines, _message, _rows, eval_house
 from bench.figures import figure, keep_cases, say
 from connecting import store_grant
 from models.account import Account
@@ -36,7 +35,6 @@ from models.interaction import Copy, Interaction
 from models.setting import set_team_setting
 from models.user import add_user
 
-PLENTY = 60_000_000
 Letter = tuple[bytes, list[str], datetime]
 
 
@@ -111,21 +109,7 @@ def _synced(
         sent = ["SENT"] if row["from"].lower() in addresses and email == addresses[0] else ["INBOX"]
         names[(email, world.mailbox(email).deliver(raw, labels=sent, at=at.timestamp(), history=False))] = key
     emails = sorted({email for email, _ in names})
-    with sandbox.serve(world) as server, tempfile.TemporaryDirectory() as temporary:
-        house = building.open_house(
-            _env_file=None,
-            data_dir=Path(temporary),
-            google_client_id="eval",
-            google_client_secret="eval-secret",
-            google_api_root=server.google_api_root,
-            google_oauth_root=server.google_oauth_root,
-            gmail_units_per_minute=PLENTY,
-            gmail_project_units_per_minute=PLENTY,
-            budget_share=1.0,
-            backfill_months=0,
-            tick_seconds=0.1,
-            log_level="error",
-        )
+    with sandbox.serve(world) as server, eval_house(server) as house:
         with house.db.write() as session:
             set_team_setting(session, "internal_addresses", addresses)
             for row in _counterparties(folder):
@@ -138,10 +122,7 @@ def _synced(
             with house.db.write() as session:
                 store_grant(session, house.keyring, granted, email)
         syncing.sync("", wait=True, house=house)
-        try:
-            yield house, names
-        finally:
-            house.db.close()
+        yield house, names
 
 
 # ---- people and firms

@@ -81,8 +81,27 @@ def _synced(
     box = world.mailbox(owner)
     for raw, labels, at in _mails(folder, mailbox):
         box.deliver(raw, labels=labels, at=at.timestamp(), history=False)
-    with sandbox.serve(world) as server, tempfile.TemporaryDirectory() as temporary:
+    with sandbox.serve(world) as server, eval_house(server) as house:
+        with house.db.write() as session:
+            add_user(session, owner, role="admin", now=building.now())
+            set_team_setting(session, "internal_domains", internal)
+            set_team_setting(session, "internal_addresses", addresses)
+            for row in counterparties:
+                _enter(session, row)
+        granted = house.providers["google"].adopt(world.refresh_token(owner))
+        with house.db.write() as session:
+            store_grant(session, house.keyring, granted, owner)
+        syncing.sync("", wait=True, house=house)
+        yield house
+
+
+@contextmanager
+def eval_house(server: sandbox.Server) -> Iterator[building.House]:
+    """A fresh house beside a pretend Google whose quota is not what is looked at, and which looks at no header that it need
+    not."""
+    with tempfile.TemporaryDirectory() as temporary:
         house = building.open_house(
+            _env_file=None,
             data_dir=Path(temporary),
             google_client_id="eval",
             google_client_secret="eval-secret",
@@ -95,16 +114,6 @@ def _synced(
             tick_seconds=0.1,
             log_level="error",
         )
-        with house.db.write() as session:
-            add_user(session, owner, role="admin", now=building.now())
-            set_team_setting(session, "internal_domains", internal)
-            set_team_setting(session, "internal_addresses", addresses)
-            for row in counterparties:
-                _enter(session, row)
-        granted = house.providers["google"].adopt(world.refresh_token(owner))
-        with house.db.write() as session:
-            store_grant(session, house.keyring, granted, owner)
-        syncing.sync("", wait=True, house=house)
         try:
             yield house
         finally:

@@ -22,7 +22,6 @@ from models.fields import UtcDateTime, instant, json_dict, json_list, sealed
 from models.service_key import ServiceKey
 
 VISIBILITIES = ("full", "subject", "metadata")
-REFUSALS = ("reconnect", "blocked", "operator", "gone")
 AHEAD = timedelta(seconds=2)
 """How far the clock of another machine, or a request that was written just now, may be ahead of a run's end."""
 NAMELESS = "mailbox:"

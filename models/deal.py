@@ -110,15 +110,8 @@ def add_deal(
 ) -> Deal:
     """A new deal, in the default pipeline's first stage unless told otherwise. ``contacts``: (contact id, role); ``quiet``:
     it is old news and not announced. Raises Invalid, NotFound."""
-    if not name.strip():
-        raise Invalid("A deal needs a name.", "name")
-    check_amount(amount_minor)
-    if len(currency) != 3 or not currency.isalpha():
-        raise Invalid("A currency is three letters, such as EUR.", "currency")
+    _check_new(session, name, amount_minor, currency, company_id, owner_id)
     stage = stage or stages_of(session, default_pipeline(session).id or 0)[0]
-    for model, key, what in ((Company, company_id, "company"), (User, owner_id, "owner")):
-        if key is not None and session.get(model, key) is None:
-            raise NotFound(f"There is no such {what}.")
     born = created_at or now
     deal = Deal(
         name=name.strip(),
@@ -155,6 +148,19 @@ def add_deal(
             event_row("deal.created", str(deal.id), deal_payload(session, deal), now=now, deal_id=deal.id),
         )
     return deal
+
+
+def _check_new(
+    session: Session, name: str, amount_minor: int | None, currency: str, company_id: int | None, owner_id: int | None
+) -> None:
+    if not name.strip():
+        raise Invalid("A deal needs a name.", "name")
+    check_amount(amount_minor)
+    if len(currency) != 3 or not currency.isalpha():
+        raise Invalid("A currency is three letters, such as EUR.", "currency")
+    for model, key, what in ((Company, company_id, "company"), (User, owner_id, "owner")):
+        if key is not None and session.get(model, key) is None:
+            raise NotFound(f"There is no such {what}.")
 
 
 def set_deal_contacts(session: Session, deal: Deal, contacts: list[tuple[int, str]]) -> list[int]:

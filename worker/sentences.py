@@ -96,7 +96,7 @@ def _spans(text: str) -> Iterator[tuple[int, int]]:
         if match.start() < start:
             continue
         if match.group() == "\n":
-            if not _breaks(text, start, match.start()):
+            if not _breaks(text, match.start()):
                 continue
         elif match.group() == "." and _ABBREVIATION.search(text[max(start, match.start() - 8) : match.end()]):
             continue
@@ -105,7 +105,7 @@ def _spans(text: str) -> Iterator[tuple[int, int]]:
     yield start, len(text)
 
 
-def _breaks(text: str, start: int, at: int) -> bool:
+def _breaks(text: str, at: int) -> bool:
     """Whether the line break at ``at`` ends a sentence: a short line, an empty one, or a list item follows."""
     line_start = text.rfind("\n", 0, at) + 1
     following = text[at + 1 : at + 60]

@@ -51,7 +51,7 @@ def decide(
     line id (as `worker.signals.read` gives them)."""
     story = _walk(deal, lines, now, signals)
     if deal.meaning == "fridge":
-        return _from_fridge(deal, story, lines)
+        return _from_fridge(deal, story)
     if deal.meaning not in RANK:
         return None
     found = _final(story) or _offer(deal, story) or _qualified(deal, story) or _contacted(deal, story)
@@ -229,7 +229,7 @@ def _contacted(deal: DealView, story: Story) -> Proposal | None:
     return Proposal("contacted", rule.confidence, rule.name, reason, (_opening(line, rule.name),))
 
 
-def _from_fridge(deal: DealView, story: Story, lines: Sequence[Line]) -> Proposal | None:
+def _from_fridge(deal: DealView, story: Story) -> Proposal | None:
     final = story.final
     if final is not None and final.kind in ("accept", "yes", "reject") and final.at >= deal.stage_since:
         return _final(story)

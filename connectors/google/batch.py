@@ -136,16 +136,13 @@ class Batch:
                 done[key] = Unreadable(key, error_word(fault), strike=False)
 
 
+_OF_THE_LINE = ("network", "truncated", "unauthorized", "token_endpoint", "not_json")
+"""Faults of the way to the provider: no item's own. A 5xx may be one item's poison, also of one that is asked for alone (F23)."""
+
+
 def _concerns_account(fault: ConnectorError) -> bool:
     if isinstance(fault, TryLater):
-        return fault.throttled or fault.code in (
-            "network",
-            "truncated",
-            "unauthorized",
-            "token_endpoint",
-            "not_json",
-            "server_error",
-        )
+        return fault.throttled or fault.code in _OF_THE_LINE
     return True
 
 

@@ -62,10 +62,6 @@ class Firms:
         self._learn(key, [hint] if hint and not domains and key in self._bare else domains)
         return key, said
 
-    def name_of(self, key: int | None) -> str:
-        """What a company is called; empty for none."""
-        return self._names.get(key or 0, "")
-
     def _of_domain(self, domain: str) -> int | None:
         clean = registrable(canonical_domain(domain))
         if clean not in self._by_domain:

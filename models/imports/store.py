@@ -22,7 +22,6 @@ PART = 500
 """Rows in one part, which is one transaction."""
 UNSTARTED, TOLD = timedelta(days=7), timedelta(days=30)
 """How long the rows of a file wait to be started, and how long it is kept what was said about some."""
-STATES = ("reading", "ready", "checking", "running", "done", "failed")
 
 
 class Import(SQLModel, table=True):

@@ -159,6 +159,19 @@ def test_a_line_that_stays_broken_is_no_strike_against_any_letter(link: Link, id
         link.mailbox.headers(ids)
 
 
+def test_while_the_batch_endpoint_is_down_letters_are_read_one_by_one(link: Link, ids: list[str]) -> None:
+    """F27: no id is dropped, and none gets a strike."""
+    link.world.faults.add("F27", variant="503", times=None)
+    assert outcome(link.mailbox.headers(ids)) == {"Message": len(ids)}
+
+
+def test_a_poison_letter_asked_for_alone_is_still_its_own_matter(link: Link, ids: list[str]) -> None:
+    """F23: were it the account's, nothing else would ever be read again."""
+    link.world.faults.add("F23", item=ids[7])
+    [bad] = link.mailbox.headers([ids[7]])
+    assert isinstance(bad, Unreadable) and bad.strike
+
+
 def test_what_was_read_before_our_own_pace_was_used_up_is_kept(make_link: Callable[..., Link], ids: list[str]) -> None:
     slow = make_link(batch_size=5)
     now = [0.0]

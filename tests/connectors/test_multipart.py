@@ -29,6 +29,13 @@ def found(parts: dict[str, multipart.Part]) -> dict[str, tuple[int, str]]:
     return {key: (part.status, part.content.decode().strip()) for key, part in parts.items()}
 
 
+@pytest.mark.parametrize(
+    "kind", [KIND, 'multipart/mixed; boundary="mark"', "multipart/mixed; boundary=mark ; charset=UTF-8"]
+)
+def test_the_boundary_is_read_however_it_is_written(kind: str) -> None:
+    assert list(multipart.read(kind, answer(("u + b", 200, "{}")))) == ["b"]
+
+
 @pytest.mark.parametrize("end", ["\r\n", "\n"])
 def test_parts_are_matched_by_their_id(end: str) -> None:
     body = answer(("u + b", 404, "{}"), ("u + a%2Fc", 200, '{"id": "a"}'), end=end)

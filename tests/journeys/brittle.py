@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from sqlmodel import Session
@@ -43,3 +43,14 @@ class Brittle:
         if last:
             self.dead = True
             raise Crash
+
+
+def die(stage: Any, left: int) -> None:
+    """A worker of a stage looks, and dies after so many transactions; another takes its place."""
+    brittle = Brittle(stage.house.db)
+    stage.work.db, brittle.left, brittle.after = brittle, left, True
+    stage.poll()
+    with suppress(Crash):
+        stage.run_due()
+    stage.work.close()
+    stage.work = stage.new_work()

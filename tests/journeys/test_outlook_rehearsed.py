@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -17,7 +16,7 @@ from bench.stage import Theatre
 from bench.truth import differences
 from models.account import Source
 from models.interaction import Copy
-from tests.journeys.brittle import Brittle, Crash
+from tests.journeys.brittle import die
 from tests.journeys.test_rehearsed import until_quiet
 
 
@@ -42,17 +41,6 @@ def stage(theatre: Theatre) -> Iterator[OutlookStage]:
 def looked_at(stage: OutlookStage) -> None:
     stage.poll()
     until_quiet(stage)
-
-
-def die(stage: OutlookStage, left: int) -> None:
-    """A worker looks, and dies after so many transactions."""
-    brittle = Brittle(stage.house.db)
-    stage.work.db, brittle.left, brittle.after = brittle, left, True  # type: ignore[assignment]
-    stage.poll()
-    with suppress(Crash):
-        stage.run_due()
-    stage.work.close()
-    stage.work = stage.new_work()
 
 
 def mail_source(session: Session) -> Source:

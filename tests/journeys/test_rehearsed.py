@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -17,7 +16,7 @@ from models.event import Event
 from models.health import account_health
 from models.ledger import LedgerEntry
 from sandbox.series import moment
-from tests.journeys.brittle import Brittle, Crash
+from tests.journeys.brittle import die
 
 
 @pytest.fixture(scope="module")
@@ -167,13 +166,7 @@ def test_a_worker_that_dies_after_a_fresh_list_leaves_its_comparison_to_the_next
     stage.world.almanac.drop(stage.world.almanac.calendar(REP), plot.named(stage, "Demo"))
     stage.world.almanac.expire_tokens()
     stage.time.advance(60)
-    brittle = Brittle(stage.house.db)
-    stage.work.db, brittle.left, brittle.after = brittle, left, True  # type: ignore[assignment]
-    stage.poll()
-    with suppress(Crash):
-        stage.run_due()
-    stage.work.close()
-    stage.work = stage.new_work()
+    die(stage, left)
     until_quiet(stage)
     assert differences(stage) == []
 
